@@ -7,6 +7,8 @@ ADDRESS ?= localhost
 PY := $(VENV)/bin/python
 # One thread a process: the tests run in two processes, and BLAS threads would only fight over the cores.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
+# A firm's own certificates live in the system's bundle; where there is none, uv brings its own.
+export UV_SYSTEM_CERTS := $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),1,0)
 
 .DEFAULT_GOAL := help
 .PHONY: help env app test lint e2e bench calibrate lock

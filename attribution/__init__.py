@@ -1,3 +1,88 @@
-"""Did this TV ad actually cause these conversions?"""
+"""Did this TV ad actually cause these conversions? The public names; each is loaded when it is first used.
+
+Examples
+--------
+>>> import attribution as at
+>>> at.Settings(window="60s").window
+'60s'
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from attribution import charts
+    from attribution.airings import read_airings, read_context
+    from attribution.analysis import Analysis, analyze
+    from attribution.counts import Counts
+    from attribution.events import EventBatch
+    from attribution.kernels import Kernel
+    from attribution.preflight import preflight
+    from attribution.readers import read_audience, read_counts, read_events, read_social
+    from attribution.reports import Report, report
+    from attribution.settings import Settings
+    from attribution.tables import Finding, ReadError
+    from attribution.verdict import Verdict
+    from attribution.worlds import SCENARIOS, Scenario, Truth, World, simulate
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "SCENARIOS",
+    "Analysis",
+    "Counts",
+    "EventBatch",
+    "Finding",
+    "Kernel",
+    "ReadError",
+    "Report",
+    "Scenario",
+    "Settings",
+    "Truth",
+    "Verdict",
+    "World",
+    "analyze",
+    "charts",
+    "preflight",
+    "read_airings",
+    "read_audience",
+    "read_context",
+    "read_counts",
+    "read_events",
+    "read_social",
+    "report",
+    "simulate",
+]
+
+_HOMES = {
+    "airings": ("read_airings", "read_context"),
+    "analysis": ("Analysis", "analyze"),
+    "counts": ("Counts",),
+    "events": ("EventBatch",),
+    "kernels": ("Kernel",),
+    "preflight": ("preflight",),
+    "readers": ("read_audience", "read_counts", "read_events", "read_social"),
+    "reports": ("Report", "report"),
+    "settings": ("Settings",),
+    "tables": ("Finding", "ReadError"),
+    "verdict": ("Verdict",),
+    "worlds": ("SCENARIOS", "Scenario", "Truth", "World", "simulate"),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its module the first time it is asked for."""
+    if name == "charts":
+        return import_module("attribution.charts")
+    if name not in _HOME:
+        raise AttributeError(f"module 'attribution' has no name {name!r}; its names are {', '.join(__all__)}")
+    value = getattr(import_module(f"attribution.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

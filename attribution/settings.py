@@ -71,7 +71,7 @@ class Settings:
     history
         How much data before an airing the counterfactual learns from; ``"auto"`` goes by the width of the bins.
     baseline
-        ``"latent"`` (the model) or ``"brief"`` (5-min rolling mean with outlier rejection; a detector, never a verdict).
+        ``"latent"`` (the model) or ``"brief"`` (rolling 5-min mean, outliers rejected; a detector, never a verdict).
     social
         Use the social feed, where there is one, as a noisy measurement of the organic surge.
     alpha
@@ -159,7 +159,7 @@ class Settings:
         return cls(**{name: _typed(name, value) for name, value in data.items()})
 
     def to_url(self) -> str:
-        """The choices that differ from the defaults, as a query string.
+        """Return the choices that differ from the defaults, as a query string.
 
         Examples
         --------
