@@ -1,0 +1,207 @@
+"""From counts to an answer: the whole pipeline, readable in one screen.
+
+Live is this same function on a growing log: nothing here remembers an earlier call.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+import attribution
+from attribution.airings import normalise
+from attribution.answers import TABLE, Answer, answer, detected, silent
+from attribution.frames import bins
+from attribution.model import design as designs
+from attribution.model import fit as fast
+from attribution.model.decompose import draw
+from attribution.preflight import outages, preflight
+from attribution.settings import Settings
+from attribution.verdict import Verdict, summarise
+
+if TYPE_CHECKING:
+    from attribution.counts import Counts
+    from attribution.tables import Finding
+
+DRAWS = 200
+"""Posterior draws behind the bands of the series; the table's figures are exact mixtures, not draws."""
+
+MOST_TOGETHER = 24
+"""At most so many overlapping airings are fitted at once; a longer chain is cut."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Analysis:
+    """One answer with everything it stands on.
+
+    Attributes
+    ----------
+    table
+        One row an airing; the columns are ``TABLE``. Counts are conversions inside the window so far; ``lift`` is
+        incremental / counterfactual over that window; ``response_peak`` is in seconds; NaN where unknown, see
+        ``reasons``.
+    total
+        The exposed regions together, a row a bin: group, time, width_s, observed, counterfactual with its interval,
+        ad with its interval, organic, break. Conversions a bin; organic and break are parts of the counterfactual.
+    series
+        The same for each region.
+    evidence
+        airing, time, log_e, anytime_p: the e-process at each look.
+    shares
+        airing, dimension, category, share, lower, upper, raw: of the incremental, by channel and device.
+    kernel
+        airing, lag_s, density, lower, upper: the response, averaged over the kernels by their evidence.
+    worlds
+        airing, world, weight: what else the model thought may have moved the counts.
+    verdicts, verdict
+        One an airing, and the answer as a whole.
+    reasons
+        airing, column, reason: why a figure of the table is unknown.
+    findings
+        What preflight and the readers found.
+    airings, settings, fingerprint, version, as_of
+        The airings as analysed, the choices, a hash over data, settings and version, the version, the end of the data.
+    """
+
+    table: pd.DataFrame
+    total: pd.DataFrame
+    series: pd.DataFrame
+    evidence: pd.DataFrame
+    shares: pd.DataFrame
+    kernel: pd.DataFrame
+    worlds: pd.DataFrame
+    verdicts: tuple[Verdict, ...]
+    verdict: Verdict
+    reasons: pd.DataFrame
+    findings: tuple[Finding, ...]
+    airings: pd.DataFrame
+    settings: Settings
+    fingerprint: str
+    version: str
+    as_of: pd.Timestamp
+
+    @property
+    def alpha(self) -> float:
+        """Level of the tests; 1 - alpha is the level of the intervals."""
+        return self.settings.alpha
+
+
+def analyze(
+    counts: Counts,
+    airings: pd.DataFrame,
+    settings: Settings | None = None,
+    *,
+    social: pd.DataFrame | None = None,
+    audience: pd.DataFrame | None = None,
+    context: pd.DataFrame | None = None,
+    exposures: pd.DataFrame | None = None,
+) -> Analysis:
+    """Answer for every airing whether it caused these conversions.
+
+    Parameters
+    ----------
+    counts
+        Conversions in bins of time and region.
+    airings
+        One row an airing, as :func:`attribution.read_airings` returns it; ``regions`` empty = everywhere.
+    settings
+        The choices; the defaults when absent.
+    social, audience, context, exposures
+        The feeds and declared moments, as their readers return them; each may be absent.
+
+    Returns
+    -------
+    Analysis
+        A pure function of the arguments: the same input gives the same output, to the byte.
+
+    Raises
+    ------
+    ValueError
+        When an argument is not what it should be; the message names it, the value and the remedy.
+    """
+    settings = settings or Settings()
+    airings = normalise(airings, "airings")
+    given = {"social": social, "audience": audience, "context": context, "exposures": exposures}
+    feeds = {name: None if frame is None else normalise(frame, name) for name, frame in given.items()}
+    unknown = sorted({r for named in airings["regions"] for r in named.split("|") if r} - set(counts.regions))
+    if unknown:
+        raise ValueError(
+            f"airings name regions {unknown}, the counts have {list(counts.regions)}; rename one of the two"
+        )
+    findings = (*counts.findings, *airings.attrs["findings"], *preflight(counts, airings, context=feeds["context"]))
+    masked = outages(counts)
+    answers: dict[int, Answer] = {}
+    totals, series = [], []
+    started, groups = _groups(counts, airings, settings)
+    if settings.baseline == "brief":
+        answers |= {int(a): detected(counts, airings.iloc[a], settings) for a in started}
+        groups = []
+    for number, members in enumerate(groups):
+        others = np.setdiff1d(started, members)
+        design = designs.build(counts, airings, settings, members=members, others=others, masked=masked, **feeds)
+        if design is None:
+            continue
+        fit = fast.fit(design, settings)
+        parts = draw(fit, DRAWS, rng=np.random.default_rng(number))
+        totals.append(bins(design, parts, settings, number, design.exposed))
+        series += [
+            bins(design, parts, settings, number, np.arange(len(counts.regions)) == r, region)
+            for r, region in enumerate(counts.regions)
+        ]
+        for j, a in enumerate(members):
+            answers[int(a)] = answer(counts, airings.iloc[a], settings, fit, parts, j)
+    ordered = [answers.get(a) or silent(counts, airings.iloc[a]) for a in range(len(airings))]
+    verdicts = tuple(answer.verdict for answer in ordered)
+    return Analysis(
+        table=pd.DataFrame([answer.row for answer in ordered], columns=TABLE),
+        total=_stack(totals),
+        series=_stack(series),
+        **{
+            name: _stack([a.frames[name] for a in ordered if name in a.frames])
+            for name in ("evidence", "shares", "kernel", "worlds")
+        },
+        verdicts=verdicts,
+        verdict=summarise(verdicts, alpha=settings.alpha),
+        reasons=pd.DataFrame(
+            [(a.row["airing"], column, reason) for a in ordered for column, reason in a.reasons.items()],
+            columns=["airing", "column", "reason"],
+        ),
+        findings=tuple(findings),
+        airings=airings,
+        settings=settings,
+        fingerprint=_fingerprint(counts, airings, settings, feeds),
+        version=attribution.__version__,
+        as_of=counts.end,
+    )
+
+
+def _groups(counts: Counts, airings: pd.DataFrame, settings: Settings) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Return the airings that have begun, and the groups among them whose responses overlap."""
+    onset = airings["start"].to_numpy(dtype="datetime64[ns]").astype("int64") / 1e9
+    if not len(counts.start) or not len(onset):
+        return np.empty(0, dtype=int), []
+    end = counts.seconds[-1] + counts.width[-1]
+    started = np.flatnonzero((onset < end) & (onset >= counts.seconds[0]))
+    reach = designs.window_seconds(
+        settings, airings["length_s"].to_numpy(float)[started], float(np.median(counts.width))
+    )
+    found = [started[group] for group in designs.groups(onset[started], reach)]
+    return started, [part for group in found for part in np.array_split(group, -(-len(group) // MOST_TOGETHER))]
+
+
+def _stack(frames: list[pd.DataFrame]) -> pd.DataFrame:
+    kept = [frame for frame in frames if len(frame)]
+    return pd.concat(kept, ignore_index=True) if kept else (frames[0] if frames else pd.DataFrame())
+
+
+def _fingerprint(counts: Counts, airings: pd.DataFrame, settings: Settings, feeds: dict) -> str:
+    """Return the first 16 hex digits of a SHA-256 over data, settings and version."""
+    digest = hashlib.sha256(f"{attribution.__version__}{settings.to_json()}{counts.fingerprint}".encode())
+    for frame in (airings, *feeds.values()):
+        if frame is not None:
+            digest.update(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,338 @@
+"""The figures, the verdict and the tables of one airing, out of its group's fit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.special import ndtr, ndtri
+
+from attribution.frames import evidence_frame, kernel_frame
+from attribution.model import design as designs
+from attribution.model import fit as fast
+from attribution.model import monitor
+from attribution.model.brief import brief
+from attribution.money import money
+from attribution.shares import share_table
+from attribution.verdict import Case, Verdict, duration, judge, signed
+
+if TYPE_CHECKING:
+    from attribution.counts import Counts
+    from attribution.model.decompose import Parts
+    from attribution.money import Money
+    from attribution.settings import Settings
+
+TABLE = [
+    "airing",
+    "start",
+    "regions",
+    "counterfactual",
+    "incremental",
+    "incremental_lower",
+    "incremental_upper",
+    "robust_lower",
+    "robust_upper",
+    "lift",
+    "lift_lower",
+    "lift_upper",
+    "probability_positive",
+    "e_value",
+    "anytime_p",
+    "placebo_p",
+    "placebos",
+    "response_peak",
+    "response_peak_lower",
+    "response_peak_upper",
+    "minimum_detectable_lift",
+    "iroas",
+    "iroas_lower",
+    "iroas_upper",
+    "roi",
+    "roi_lower",
+    "roi_upper",
+    "rung",
+    "verdict",
+]
+"""Columns of :attr:`Analysis.table`, in their order."""
+
+
+class Answer(NamedTuple):
+    """What one airing adds to the Analysis."""
+
+    row: dict
+    verdict: Verdict
+    reasons: dict[str, str]
+    frames: dict[str, pd.DataFrame]
+
+
+def answer(counts: Counts, airing: pd.Series, settings: Settings, fit: fast.Fit, parts: Parts, j: int) -> Answer:
+    """Return the figures, the verdict and the tables of one airing."""
+    design, name = fit.design, str(airing["airing"])
+    seen, inside = design.share[j] > 0, design.inside(j)
+    low, middle, high = (
+        fast.quantile(fit.weight, fit.window_mean[:, j], fit.window_sd[:, j], p) for p in _levels(settings)
+    )
+    before = parts.counterfactual[:, seen].sum(axis=1) @ inside
+    spread = _mixture_sd(fit, j)
+    expected = before.mean()
+    slope = float(np.clip(np.cov(parts.each[:, j], before)[0, 1] / max(np.var(parts.each[:, j]), 1e-12), -1.0, 0.0))
+    lift = {p: a / max(expected + slope * (a - middle), 0.05 * expected) for p, a in (("low", low), ("high", high))}
+    watched = monitor.evidence(design, fit.noise, j, lift_sd=settings.lift_sd)
+    trust = monitor.credibility(design, fit.noise, j)
+    cash = money(airing, settings)
+    peak = _weighted_quantiles(design.peak, fit.kernel_weight(), _levels(settings))
+    robust = fit.within({w.name for w in fast.worlds(design) if w.shock > 0}) if len(design.feed) else None
+    case = _case(
+        counts, airing, settings, fit, parts, j, (low, middle, high), lift, expected, spread, watched, trust, cash
+    )
+    verdict = judge(case)
+    row = {
+        "airing": name,
+        "start": airing["start"],
+        "regions": airing["regions"] or "|".join(counts.regions),
+        "counterfactual": expected,
+        "incremental": middle,
+        "incremental_lower": low,
+        "incremental_upper": high,
+        "lift": middle / expected,
+        "lift_lower": lift["low"],
+        "lift_upper": lift["high"],
+        "probability_positive": case.probability_positive,
+        "e_value": watched.last,
+        "anytime_p": float(watched.anytime_p[-1]) if len(watched.log_e) else 1.0,
+        "placebo_p": np.nan,
+        "placebos": np.nan,
+        "robust_lower": np.nan,
+        "robust_upper": np.nan,
+        "response_peak": peak[1],
+        "response_peak_lower": peak[0],
+        "response_peak_upper": peak[2],
+        "minimum_detectable_lift": case.detectable,
+        "iroas": cash.iroas(middle),
+        "iroas_lower": cash.iroas(low),
+        "iroas_upper": cash.iroas(high),
+        "roi": cash.roi(middle),
+        "roi_lower": cash.roi(low),
+        "roi_upper": cash.roi(high),
+        "rung": verdict.rung,
+        "verdict": verdict.word,
+    }
+    if robust is not None:
+        ends = [
+            fast.quantile(robust.weight, robust.window_mean[:, j], robust.window_sd[:, j], p) for p in _levels(settings)
+        ]
+        row |= {"robust_lower": ends[0], "robust_upper": ends[2]}
+    frames = {
+        "evidence": evidence_frame(name, watched),
+        "kernel": kernel_frame(name, fit, settings),
+        "worlds": pd.DataFrame(
+            [(name, *pair) for pair in fit.world_weight().items()], columns=["airing", "world", "weight"]
+        ),
+        "shares": _shares(counts, name, fit, parts, j, settings),
+    }
+    return Answer(row, verdict, _reasons(row, cash), frames)
+
+
+def _case(
+    counts: Counts,
+    airing: pd.Series,
+    settings: Settings,
+    fit: fast.Fit,
+    parts: Parts,
+    j: int,
+    amount: tuple[float, float, float],
+    lift: dict[str, float],
+    expected: float,
+    spread: float,
+    watched: monitor.Evidence,
+    trust: monitor.Credibility,
+    cash: Money,
+) -> Case:
+    """Collect the numbers the verdict is made of."""
+    design = fit.design
+    seen, inside = design.share[j] > 0, design.inside(j)
+    low, middle, high = amount
+    complete = float((design.exposure[seen] @ inside).sum() / max((design.width @ inside) * seen.sum(), 1e-9))
+    controls = tuple(r for r, s in zip(design.regions, seen, strict=True) if not s)
+    decided = watched.decided(settings.alpha)
+    smallest, why = _smallest_lift(settings, cash, expected)
+    status = ""
+    if not seen.any():
+        status = f"{airing['airing']} ran in no region of the counts."
+    elif complete < 0.5:
+        status = f"only {complete:.0%} of the window of {airing['airing']} was observed."
+    return Case(
+        airing=str(airing["airing"]),
+        status=status,
+        rung=_rung(str(airing["assignment"]), bool(controls)),
+        window_s=float(design.window[j]),
+        counterfactual=expected,
+        incremental=middle,
+        lower=low,
+        upper=high,
+        lift=middle / expected,
+        lift_lower=lift["low"],
+        lift_upper=lift["high"],
+        probability_positive=float(fit.weight @ ndtr(fit.window_mean[:, j] / fit.window_sd[:, j])),
+        sd=spread,
+        floor=_floor(fit, parts, j),
+        log_e=float(watched.log_e[-1]) if len(watched.log_e) else 0.0,
+        decided_s=np.nan if decided is None else decided - float(design.onset[j]),
+        credible=trust.credible,
+        credible_ratio=trust.ratio,
+        controls=controls,
+        fed=len(design.feed) > 0,
+        surge_s=float((parts.organic[:, seen].sum(axis=1) @ inside).mean()) if len(design.feed) else np.nan,
+        smallest_lift=smallest,
+        smallest_why=why,
+        detectable=float((ndtri(1 - settings.alpha / 2) + ndtri(0.8)) * spread / expected),
+        alpha=settings.alpha,
+        in_break=bool(len(design.breaks) and (design.breaks @ inside > 0).any()),
+        complete=complete,
+    )
+
+
+def _rung(assignment: str, controlled: bool) -> int:
+    """Return how the answer is identified; randomisation counts only as the airings' table declares it."""
+    if assignment == "randomised holdout" and controlled:
+        return 5
+    if assignment == "randomised timing":
+        return 4
+    return 3 if controlled else 1
+
+
+def _smallest_lift(settings: Settings, cash: Money, expected: float) -> tuple[float, str]:
+    """Return the smallest lift worth knowing and where it comes from (methods, section 6)."""
+    if settings.smallest_lift is not None:
+        return settings.smallest_lift, "as set"
+    if np.isfinite(cash.break_even) and expected > 0:
+        return cash.break_even / expected, "break-even of its spend"
+    return 0.10, "the default"
+
+
+def _floor(fit: fast.Fit, parts: Parts, j: int) -> float:
+    """Return the sd of the windowed incremental were only the count noise unknown: weighted least squares."""
+    design = fit.design
+    best = int(np.argmax(fit.kernel_weight()))
+    shape = design.share[j][:, None] * design.mass[best, j] * design.exposure / design.width
+    mean = np.maximum(parts.counterfactual.mean(axis=0), 1e-9)
+    known = (shape**2 / (fit.noise.dispersion * mean)).sum()
+    return float(design.window_mass[best, j] / np.sqrt(known)) if known > 0 else np.inf
+
+
+def _mixture_sd(fit: fast.Fit, j: int) -> float:
+    """Return the posterior sd of the windowed incremental over all worlds and kernels."""
+    mean = fit.weight @ fit.window_mean[:, j]
+    return float(np.sqrt(fit.weight @ (fit.window_sd[:, j] ** 2 + (fit.window_mean[:, j] - mean) ** 2)))
+
+
+def _levels(settings: Settings) -> tuple[float, float, float]:
+    return settings.alpha / 2, 0.5, 1 - settings.alpha / 2
+
+
+def _weighted_quantiles(value: np.ndarray, weight: np.ndarray, levels: tuple[float, ...]) -> list[float]:
+    """Quantiles of a grid of values with weights, interpolated on the log scale between the grid's points."""
+    points, position = np.unique(value, return_inverse=True)
+    mass = np.bincount(position, weights=weight)
+    if len(points) == 1:
+        return [float(points[0])] * len(levels)
+    middle = np.cumsum(mass) - mass / 2
+    return [float(np.exp(np.interp(p, middle / mass.sum(), np.log(points)))) for p in levels]
+
+
+def _shares(counts: Counts, name: str, fit: fast.Fit, parts: Parts, j: int, settings: Settings) -> pd.DataFrame:
+    """Return the shares of the incremental by channel and device."""
+    design, at = fit.design, counts.seconds
+    return share_table(
+        counts,
+        name,
+        design.share[j] > 0,
+        (at >= design.onset[j]) & (at < design.onset[j] + design.window[j]),
+        (at >= design.start[0]) & (at < design.onset.min()),
+        parts.each[:, j],
+        settings,
+        dispersion=fit.noise.dispersion,
+        rng=np.random.default_rng(j),
+    )
+
+
+def _reasons(row: dict, cash: Money) -> dict[str, str]:
+    """Return why each unknown figure is unknown."""
+    why = {
+        "placebo": "not compared with placebos: the answer stands on its own model and controls",
+        "robust": "needs a control region and a social feed: without both there is no second opinion",
+        "iroas": f"{' and '.join(cash.missing)} unknown" if cash.missing else "no finite incremental",
+        "roi": f"{' and '.join(cash.missing)} unknown" if cash.missing else "no finite incremental",
+    }
+    unknown = [c for c in TABLE if isinstance(row.get(c), float) and not np.isfinite(row[c])]
+    return {c: next((text for key, text in why.items() if c.startswith(key)), "not computed") for c in unknown}
+
+
+def detected(counts: Counts, airing: pd.Series, settings: Settings) -> Answer:
+    """Return what the brief's engine books for one airing: figures without intervals, and no answer to the question."""
+    name, onset = str(airing["airing"]), airing["start"].value / 1e9
+    step = float(np.median(counts.width))
+    window = float(designs.window_seconds(settings, np.array([airing["length_s"]]), step)[0])
+    named = airing["regions"]
+    seen = np.isin(counts.regions, named.split("|")) if named else np.ones(len(counts.regions), dtype=bool)
+    total = counts.total[:, seen].sum(axis=1)
+    engine = brief(total, step=step)
+    inside = (counts.seconds >= onset) & (counts.seconds < onset + window)
+    booked = engine.incremental(total, inside)
+    expected = float(np.nansum(engine.baseline[inside])) if np.isfinite(engine.baseline[inside]).any() else np.nan
+    cash = money(airing, settings)
+    row = dict.fromkeys(TABLE, np.nan) | {
+        "airing": name,
+        "start": airing["start"],
+        "regions": named or "|".join(counts.regions),
+        "counterfactual": expected,
+        "incremental": booked,
+        "lift": booked / expected if expected > 0 else np.nan,
+        "iroas": cash.iroas(booked),
+        "roi": cash.roi(booked),
+        "rung": 0,
+        "verdict": "undecided",
+    }
+    verdict = Verdict(
+        airing=name,
+        word="undecided",
+        rung=0,
+        sentence=f"The brief's engine books {signed(booked)} conversions in the {duration(window)} after the start of "
+        f"{name}: {int((engine.spike & inside).sum())} bins beyond 3 sigma of a 5-min average. It is a detector: it "
+        "cannot say whether the ad caused them.",
+        would_change=("the latent baseline (setting baseline), which has an interval and a test.",),
+    )
+    why = "the brief's engine has no interval and no test" if expected > 0 else "no 5-min average before the airing"
+    return Answer(row, verdict, {c: why for c in TABLE if isinstance(row[c], float) and not np.isfinite(row[c])}, {})
+
+
+def silent(counts: Counts, airing: pd.Series) -> Answer:
+    """Return the answer of an airing that the data do not reach."""
+    name, start = str(airing["airing"]), airing["start"]
+    if not len(counts.start):
+        status = "There are no counts."
+    elif start >= counts.end:
+        status = (
+            f"{name} is not yet on air: it is due at {start:%H:%M:%S} UTC, the data end at {counts.end:%H:%M:%S} UTC."
+        )
+    else:
+        first = pd.Timestamp(counts.start[0], tz="UTC")
+        span = f"{first:%Y-%m-%d %H:%M} to {counts.end:%Y-%m-%d %H:%M} UTC"
+        status = f"The data, {span}, hold no history or no window of {name}."
+    verdict = Verdict(
+        airing=name,
+        word="no data",
+        rung=0,
+        sentence=status,
+        would_change=("data that reach from half an hour before the airing to the end of its window.",),
+    )
+    row = dict.fromkeys(TABLE, np.nan)
+    row |= {
+        "airing": name,
+        "start": start,
+        "regions": airing["regions"] or "|".join(counts.regions),
+        "rung": 0,
+        "verdict": "no data",
+    }
+    return Answer(row, verdict, {c: status for c in TABLE if isinstance(row[c], float)}, {})

@@ -1,0 +1,72 @@
+"""The model's draws and weights become tidy tables: bins, evidence, response."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from attribution.model import fit as fast
+    from attribution.model import monitor
+    from attribution.model.decompose import Parts
+    from attribution.model.design import Design
+    from attribution.settings import Settings
+
+
+def moments(seconds: np.ndarray) -> pd.DatetimeIndex:
+    """Return seconds since 1970 as UTC moments."""
+    return pd.DatetimeIndex((seconds * 1e9).round().astype("int64").astype("datetime64[ns]")).tz_localize("UTC")
+
+
+def bins(
+    design: Design, parts: Parts, settings: Settings, group: int, chosen: np.ndarray, region: str | None = None
+) -> pd.DataFrame:
+    """Return a row a bin for some regions (R,) together: observed and every part, with intervals."""
+    tails = [settings.alpha / 2, 1 - settings.alpha / 2]
+    without, ad = parts.counterfactual[:, chosen].sum(axis=1), parts.ad[:, chosen].sum(axis=1)
+    whole = design.exposure[chosen] / design.width
+    with np.errstate(invalid="ignore", divide="ignore"):
+        observed = np.where(whole > 0.05, design.y[chosen] / whole, np.nan).sum(axis=0)
+    low, high = np.quantile(without, tails, axis=0)
+    ad_low, ad_high = np.quantile(ad, tails, axis=0)
+    columns = {
+        "group": group,
+        "time": moments(design.start),
+        "width_s": design.width,
+        "observed": observed,
+        "counterfactual": without.mean(axis=0),
+        "counterfactual_lower": low,
+        "counterfactual_upper": high,
+        "ad": ad.mean(axis=0),
+        "ad_lower": ad_low,
+        "ad_upper": ad_high,
+        "organic": parts.organic[:, chosen].sum(axis=1).mean(axis=0),
+        "break": parts.broken[:, chosen].sum(axis=1).mean(axis=0),
+    }
+    frame = pd.DataFrame(columns)
+    if region is not None:
+        frame.insert(1, "region", region)
+    return frame
+
+
+def evidence_frame(name: str, watched: monitor.Evidence) -> pd.DataFrame:
+    """Return a row a look: the e-process and its always-valid p."""
+    time = moments(watched.time)
+    return pd.DataFrame({"airing": name, "time": time, "log_e": watched.log_e, "anytime_p": watched.anytime_p})
+
+
+def kernel_frame(name: str, fit: fast.Fit, settings: Settings) -> pd.DataFrame:
+    """Return the response averaged over kernels, with the pointwise spread of the kernels (weights by evidence)."""
+    design, weight = fit.design, fit.kernel_weight()
+    best = design.kernels[int(np.argmax(weight))]
+    lag = np.linspace(0.0, float(best.quantile(0.98)) * 1.2, 161)
+    density = np.array([kernel.pdf(lag) for kernel in design.kernels])
+    order = np.argsort(density, axis=0)
+    share = np.cumsum(weight[order], axis=0)
+    ends = []
+    for level in (settings.alpha / 2, 1 - settings.alpha / 2):
+        at = np.minimum((share < level).sum(axis=0), len(weight) - 1)
+        ends.append(np.take_along_axis(density, np.take_along_axis(order, at[None], axis=0), axis=0)[0])
+    return pd.DataFrame({"airing": name, "lag_s": lag, "density": weight @ density, "lower": ends[0], "upper": ends[1]})

@@ -1,0 +1,1 @@
+"""One model of counts and response, run three ways: fast fit, live monitor, full posterior."""
