@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from attribution.counts import Counts
     from attribution.events import EventBatch
     from attribution.kernels import Kernel
+    from attribution.logs import read_events
     from attribution.preflight import preflight
-    from attribution.readers import read_audience, read_counts, read_events, read_social
+    from attribution.readers import read_audience, read_counts, read_social
     from attribution.reports import Report, report
     from attribution.settings import Settings
     from attribution.tables import Finding, ReadError
@@ -62,8 +63,9 @@ _HOMES = {
     "counts": ("Counts",),
     "events": ("EventBatch",),
     "kernels": ("Kernel",),
+    "logs": ("read_events",),
     "preflight": ("preflight",),
-    "readers": ("read_audience", "read_counts", "read_events", "read_social"),
+    "readers": ("read_audience", "read_counts", "read_social"),
     "reports": ("Report", "report"),
     "settings": ("Settings",),
     "tables": ("Finding", "ReadError"),
