@@ -187,7 +187,9 @@ def _convolved(kernel: Kernel, mean: float, sd: float, t: np.ndarray) -> np.ndar
     size = 1 << (n + len(hats) - 1).bit_length()
     raw = np.fft.irfft(np.fft.rfft(hats, size) * np.fft.rfft(kernel.cdf(t), size), size)[:n]
     bent = np.diff(np.r_[0.0, raw, 2 * raw[-1] - raw[-2]], n=2)
-    return np.maximum.accumulate(np.clip(raw - bent / 12, 0.0, 1.0))
+    cdf = np.maximum.accumulate(np.clip(raw - bent / 12, 0.0, 1.0))
+    cdf[0] = 0.0  # but for the rounding of the transform
+    return cdf
 
 
 def bin_mass(
@@ -269,8 +271,8 @@ def bank(
 
 def _spread(cdf: Callable, integral: Callable, lags: np.ndarray, length: float) -> np.ndarray:
     """Response so far at each lag of an exposure that begins at lag 0 and lasts ``length`` seconds."""
-    if length == 0:
-        return cdf(lags)
+    if length < 1e-3:  # a moment: dividing by less would only magnify rounding
+        return cdf(lags - 0.5 * length)
     return (integral(lags) - integral(lags - length)) / length
 
 
