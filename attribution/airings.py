@@ -2,110 +2,316 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
+from attribution.cells import labels, numbers
+from attribution.intake import drop, times
+from attribution.layouts import normalise
+from attribution.moments import NAT, find_clock
+from attribution.sources import load, open_source
+from attribution.tables import END, KIND, TIME, Ledger, count_of, find_columns
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
-    """Columns of a canonical frame, in order, and what stands where the source has none."""
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
 
-    times: tuple[str, ...]
-    texts: dict[str, str] = field(default_factory=dict)
-    numbers: dict[str, float] = field(default_factory=dict)
-    order: tuple[str, ...] = ()
-
-
-LAYOUTS = {
-    "airings": Layout(
-        times=("start",),
-        texts={"airing": "", "regions": "", "break_id": "", "creative": "", "network": "", "assignment": ""},
-        numbers={"length_s": 30.0, "spend": np.nan, "impressions": np.nan, "value": np.nan, "margin": np.nan},
-        order=(
-            *("airing", "start", "length_s", "regions", "break_id", "creative", "network"),
-            *("spend", "impressions", "value", "margin", "assignment"),
-        ),
-    ),
-    "context": Layout(
-        times=("start", "end"), texts={"kind": "break", "label": ""}, order=("kind", "start", "end", "label")
-    ),
-    "social": Layout(
-        times=("time",),
-        texts={"region": "all"},
-        numbers={"width_s": np.nan, "count": np.nan},
-        order=("time", "width_s", "region", "count"),
-    ),
-    "audience": Layout(
-        times=("time",), texts={"region": "all"}, numbers={"viewers": np.nan}, order=("time", "region", "viewers")
-    ),
-    "exposures": Layout(
-        times=("time",),
-        texts={"region": "all", "airing": ""},
-        numbers={"exposures": np.nan},
-        order=("time", "region", "exposures", "airing"),
-    ),
+MAX_AIRINGS = 100_000
+"""Rows of an as-run log. Measured: 100,000 rows of CSV are read in about 1 s."""
+MAX_TEXT = 200_000_000
+"""Bytes of text of an as-run log or a context, decompressed: 2,000 a row."""
+DEFAULT_LENGTH = 30.0
+"""Seconds of a spot whose length the log does not say: the usual one."""
+ASSIGNMENTS = ("randomised holdout", "randomised timing")
+START = (
+    "start",
+    "starttime",
+    "startutc",
+    "starttimeutc",
+    "airtime",
+    "airedat",
+    "aired",
+    "actualtime",
+    "kickoffutc",
+    *TIME,
+)
+LENGTH = ("lengths", "length", "durations", "duration", "spotlength", "len", "seconds")
+AIRING_ALIASES = {
+    "airing": ("airing", "airingid", "spot", "spotid", "id", "name"),
+    "start": START,
+    "length_s": LENGTH,
+    "end": END,
+    "regions": ("regions", "region", "markets", "market", "dma", "geo"),
+    "break_id": ("breakid", "break", "pod", "podid", "breakcode"),
+    "creative": ("creative", "creativeid", "isci", "iso", "adid", "creativename", "copy", "title", "product"),
+    "network": ("network", "station", "channel", "broadcaster", "publisher"),
+    "spend": ("spend", "cost", "price", "netcost", "mediacost", "budget"),
+    "impressions": ("impressions", "imps", "contacts"),
+    "value": ("value", "conversionvalue", "ordervalue"),
+    "margin": ("margin", "marginrate"),
+    "assignment": ("assignment", "randomisation", "randomization"),
+    "zone": ("zone", "timezone", "tz"),
 }
-"""Canonical frames by name."""
 
 
-def normalise(frame: pd.DataFrame, table: str = "airings") -> pd.DataFrame:
-    """Give a frame the columns, order and types of a canonical table; the caller's frame stays as it was.
+def read_airings(
+    data: str | Path | pd.DataFrame, *, columns: Mapping[str, Any] | None = None, tz: str | None = None
+) -> pd.DataFrame:
+    """Read an as-run log: one row an airing.
 
     Parameters
     ----------
-    frame
-        Columns under their canonical names; absent ones are filled (text with its default, numbers with NaN, unknown).
-        Times carry a zone.
-    table
-        ``airings``, ``context``, ``social``, ``audience`` or ``exposures``.
+    data
+        Path (CSV, TSV, JSON lines, plain or .gz or .zst; Parquet, Feather, Excel) or a DataFrame.
+    columns
+        ``{role: column}`` where the names say too little. Roles: airing, start, length_s, end, regions, break_id,
+        creative, network, spend, impressions, value, margin, assignment, zone (a time zone a row).
+    tz
+        Zone of times that carry none. Hours 24 to 29 are those of the next day.
 
     Returns
     -------
     pd.DataFrame
-        Times are datetime64[ns, UTC], texts str, numbers float; ``attrs`` hold ``findings`` and ``mapping``.
+        The canonical airings, sorted by start; ``attrs`` hold ``findings`` and ``mapping``.
 
     Raises
     ------
-    ValueError
-        When a time column is absent or has no zone, or the table is unknown.
+    ReadError
+        When the file cannot be read as airings.
 
     Examples
     --------
-    >>> rows = pd.DataFrame({"airing": ["a"], "start": pd.to_datetime(["2026-02-08T20:41:00Z"])})
-    >>> normalise(rows).iloc[0].length_s
-    np.float64(30.0)
+    >>> log = pd.DataFrame({"spot": ["a"], "start": ["2026-02-08 15:41:00"], "cost": ["$1,200"]})
+    >>> read_airings(log, tz="America/New_York")[["start", "spend"]].iloc[0].tolist()
+    [Timestamp('2026-02-08 20:41:00+0000', tz='UTC'), np.float64(1200.0)]
     """
-    if table not in LAYOUTS:
-        raise ValueError(f"table is {table!r}; choose one of {', '.join(LAYOUTS)}")
-    layout = LAYOUTS[table]
-    out = pd.DataFrame(index=pd.RangeIndex(len(frame)))
-    for name in layout.order:
-        if name in layout.times:
-            out[name] = _utc(frame, name, table)
-        elif name in layout.texts:
-            column = frame[name].astype("object") if name in frame else pd.Series(layout.texts[name], index=frame.index)
-            out[name] = column.where(column.notna(), layout.texts[name]).astype("str").to_numpy()
+    with open_source(data, limit=MAX_TEXT) as source:
+        ledger = source.ledger
+        found = find_columns(ledger, source.columns, AIRING_ALIASES, columns, needed=("start",))
+        rows, table = load(source, most=MAX_AIRINGS)
+    start, keep = _starts(table, found, tz, ledger, rows)
+    length, keep = _lengths(table, found, start, keep, tz, ledger, rows)
+    out = {"start": start, "length_s": length}
+    for role in ("airing", "regions", "break_id", "creative", "network", "assignment"):
+        if role in found:
+            text = labels(table[found[role]])
+            out[role] = np.where(text == "(none)", "", text)
+    for role in ("spend", "impressions", "value", "margin"):
+        if role in found:
+            out[role] = _amounts(table, found[role], role, ledger, rows, keep)
+    frame = pd.DataFrame(out)[keep]
+    frame["row"] = rows[keep]
+    frame["start"] = pd.DatetimeIndex(frame["start"].to_numpy().view("datetime64[ns]")).tz_localize("UTC")
+    frame = _tidy(frame.sort_values(["start", "row"], ignore_index=True), ledger)
+    frame.attrs = {"findings": list(ledger.findings()), "mapping": dict(ledger.mapping)}
+    return normalise(frame, "airings")
+
+
+def read_context(
+    data: str | Path | pd.DataFrame, *, columns: Mapping[str, Any] | None = None, tz: str | None = None
+) -> pd.DataFrame:
+    """Read what the analyst declares: breaks and organic moments.
+
+    Returns
+    -------
+    pd.DataFrame
+        kind ("break" or "organic"), start, end, label; sorted by start. A row of another kind, or one that ends before
+        it starts, is reported and left out. Parameters and errors are those of :func:`read_airings`.
+    """
+    with open_source(data, limit=MAX_TEXT) as source:
+        ledger = source.ledger
+        aliases = {
+            "kind": KIND,
+            "start": START,
+            "end": END,
+            "length_s": LENGTH,
+            "label": ("label", "name", "note", "title", "what"),
+        }
+        found = find_columns(ledger, source.columns, aliases, columns, needed=("start",))
+        if "end" not in found and "length_s" not in found:
+            raise ledger.fail("no column for end; name it with columns={'end': ...} or give a length in seconds")
+        rows, table = load(source, most=MAX_AIRINGS)
+    start, keep = times(table, found["start"], tz, ledger, rows)
+    length, keep = _lengths(table, found, start, keep, tz, ledger, rows)
+    end = start + np.where(keep, np.round(np.nan_to_num(length) * 1e9), 0).astype(np.int64)
+    if "kind" in found:
+        kind = np.array([str(k).lower() for k in labels(table[found["kind"]])], dtype=object)
+        other = keep & ~np.isin(kind.astype(str), ["break", "organic"])
+        drop(
+            ledger,
+            table,
+            found["kind"],
+            rows,
+            other,
+            "is neither break nor organic",
+            "left out",
+            "an undeclared moment may be taken for an effect",
+        )
+        keep &= ~other
+    else:
+        kind = np.full(len(rows), "break", dtype=object)
+        ledger.note("note", "no column for kind", mend="all rows are read as breaks")
+    text = labels(table[found["label"]]) if "label" in found else np.full(len(rows), "", dtype=object)
+    frame = pd.DataFrame(
+        {
+            "kind": kind[keep],
+            "start": pd.DatetimeIndex(start[keep].view("datetime64[ns]")).tz_localize("UTC"),
+            "end": pd.DatetimeIndex(end[keep].view("datetime64[ns]")).tz_localize("UTC"),
+            "label": text[keep],
+        }
+    ).sort_values("start", kind="stable", ignore_index=True)
+    frame.attrs = {"findings": list(ledger.findings()), "mapping": dict(ledger.mapping)}
+    return normalise(frame, "context")
+
+
+def _starts(
+    table: pa.Table, found: dict[str, Any], tz: str | None, ledger: Ledger, rows: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Read the starts (ns, UTC) and which rows have one; a zone a row wins over ``tz``."""
+    if "zone" not in found:
+        return times(table, found["start"], tz, ledger, rows)
+    zones = labels(table[found["zone"]])
+    start, keep = np.full(len(rows), NAT), np.zeros(len(rows), bool)
+    for zone in sorted(set(zones)):
+        mine = np.flatnonzero(zones == zone)
+        part = table.take(pa.array(mine))
+        start[mine], keep[mine] = times(part, found["start"], tz if zone == "(none)" else zone, ledger, rows[mine])
+    return start, keep
+
+
+def _lengths(
+    table: pa.Table,
+    found: dict[str, Any],
+    start: np.ndarray,
+    keep: np.ndarray,
+    tz: str | None,
+    ledger: Ledger,
+    rows: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lengths in seconds, by a column of lengths or of ends; rows that end before they start are left out."""
+    if "length_s" in found:
+        name = found["length_s"]
+        column = table[name]
+        text = pd.Series(labels(column), dtype="str")
+        clock = text.str.fullmatch(r"(\d{1,2}:)?\d{1,2}:\d{2}(\.\d+)?")
+        worded = text.str.fullmatch(r"\d+(\.\d+)?\s*(s|sec|min|m|h)")
+        if pa.types.is_duration(column.type):
+            length = column.to_pandas().dt.total_seconds().to_numpy()
+            odd = np.zeros(len(length), bool)
+        elif clock.any() or worded.any():
+            written = text.where(~clock, "00:" + text).str.replace(r"^00:(\d+:\d+:)", r"\1", regex=True)
+            length = pd.to_timedelta(written.where(clock | worded), errors="coerce").dt.total_seconds().to_numpy()
+            plain = pd.to_numeric(text.where(~(clock | worded)), errors="coerce").to_numpy()
+            length = np.where(np.isnan(length), plain, length)
+            odd = np.isnan(length) & (text != "(none)").to_numpy()
         else:
-            column = frame[name] if name in frame else pd.Series(layout.numbers[name], index=frame.index)
-            out[name] = pd.to_numeric(column).to_numpy(dtype=float, na_value=np.nan)
-    for name in layout.texts:
-        out[name] = out[name].astype("str")
-    out.attrs = {"findings": list(frame.attrs.get("findings", [])), "mapping": dict(frame.attrs.get("mapping", {}))}
-    return out
+            length, odd = numbers(column, name=name, ledger=ledger)
+        wrong = keep & (odd | (length <= 0) | np.isinf(length))
+    elif "end" in found:
+        name = found["end"]
+        end, _ = find_clock(table[name], name=name, tz=tz, ledger=ledger).read(table[name])
+        length = np.where(end == NAT, np.nan, (end - start) / 1e9)
+        wrong = keep & (length <= 0)
+    else:
+        ledger.note(
+            "note",
+            "no column for the length",
+            mend=f"taken as {DEFAULT_LENGTH:g} s; name it with columns={{'length_s': ...}}",
+        )
+        return np.full(len(rows), DEFAULT_LENGTH), keep
+    drop(
+        ledger,
+        table,
+        name,
+        rows,
+        wrong,
+        "gives no length above 0: it ends before it starts, or is no duration",
+        "left out",
+        "this row takes no part in the analysis",
+    )
+    keep = keep & ~wrong
+    none = keep & np.isnan(length)
+    if none.any():
+        ledger.note(
+            "note",
+            f"{count_of(int(none.sum()), 'row')} without a length",
+            rows=", ".join(map(str, rows[none][:8])),
+            mend=f"taken as {DEFAULT_LENGTH:g} s",
+        )
+    return np.where(np.isnan(length), DEFAULT_LENGTH, length), keep
 
 
-def _utc(frame: pd.DataFrame, name: str, table: str) -> np.ndarray | pd.Series:
-    """Read a time column as datetime64[ns, UTC]; naive times are refused."""
-    if name not in frame:
-        raise ValueError(f"{table} has no column {name!r}; it has {', '.join(map(str, frame.columns))}")
-    column = frame[name] if len(frame) else frame[name].astype("datetime64[ns, UTC]")
-    if not isinstance(column.dtype, pd.DatetimeTZDtype):
-        try:
-            column = pd.to_datetime(column)
-        except (ValueError, TypeError) as error:
-            raise ValueError(f"{table}: {name} holds {column.iloc[0]!r}, which is not a time: {error}") from error
-        if not isinstance(column.dtype, pd.DatetimeTZDtype):
-            raise ValueError(f"{table}: {name} has no time zone; write it in UTC, e.g. 2026-02-08T20:41:00Z")
-    return column.dt.tz_convert("UTC").dt.as_unit("ns").reset_index(drop=True)
+def _amounts(table: pa.Table, name: str, role: str, ledger: Ledger, rows: np.ndarray, keep: np.ndarray) -> np.ndarray:
+    """Money and numbers of an airing; what cannot be right is unknown, and said."""
+    value, odd = numbers(table[name], name=name, ledger=ledger)
+    with np.errstate(invalid="ignore"):
+        wrong = keep & (odd | np.isinf(value) | (value < 0) | ((value > 1) if role == "margin" else False))
+    if wrong.any():
+        shown = ", ".join(f"{rows[i]} ({table[name][int(i)].as_py()!r})" for i in np.flatnonzero(wrong)[:8])
+        ledger.note(
+            "warning",
+            f"column {name!r}: {count_of(int(wrong.sum()), 'value')} cannot be a {role}",
+            rows=f"rows {shown}",
+            harm=f"no figure that needs the {role} of these airings",
+            mend="read as unknown; the airing is kept",
+        )
+    return np.where(wrong, np.nan, value)
+
+
+def _tidy(frame: pd.DataFrame, ledger: Ledger) -> pd.DataFrame:
+    """Names for airings without one, no name twice, regions as ``a|b``, known assignments only."""
+    frame = frame.copy()
+    for role in ("airing", "regions"):
+        frame[role] = (frame[role] if role in frame else pd.Series("", index=frame.index)).astype("str")
+    frame["regions"] = frame["regions"].map(
+        lambda text: "|".join(p.strip() for p in str(text).replace(";", "|").split("|") if p.strip())
+    )
+    same = frame.duplicated([c for c in frame.columns if c != "row"]) & (frame["airing"] != "")
+    ledger.drop(
+        frame["row"].to_numpy()[same],
+        column="",
+        values=frame["airing"][same],
+        reason="repeats an earlier airing",
+        mend="left out",
+    )
+    frame = frame[~same].reset_index(drop=True)
+    nameless = frame["airing"] == ""
+    if nameless.any():
+        frame.loc[nameless, "airing"] = [f"airing-{i + 1}" for i in np.flatnonzero(nameless)]
+        ledger.note(
+            "note",
+            f"{count_of(int(nameless.sum()), 'airing')} without a name",
+            mend="named airing-1, airing-2, ... by time",
+        )
+    twice = frame["airing"].duplicated(keep="first")
+    if twice.any():
+        shown = ", ".join(frame["airing"][twice].unique()[:8])
+        taken = set(frame["airing"])
+        for i in np.flatnonzero(twice):
+            number = 2
+            while f"{frame['airing'][i]} ({number})" in taken:
+                number += 1
+            frame.loc[i, "airing"] = f"{frame['airing'][i]} ({number})"
+            taken.add(frame["airing"][i])
+        ledger.note(
+            "note",
+            f"{count_of(int(twice.sum()), 'airing')} share a name with another",
+            rows=shown,
+            mend="numbered: name (2), name (3)",
+        )
+    if "assignment" in frame:
+        clean = frame["assignment"].str.lower().str.replace("randomized", "randomised").str.strip()
+        odd = (clean != "") & ~clean.isin(ASSIGNMENTS)
+        if odd.any():
+            ledger.note(
+                "warning",
+                f"{count_of(int(odd.sum()), 'airing')} with an unknown assignment",
+                rows=", ".join(frame["assignment"][odd].unique()[:8]),
+                harm="counts as not randomised",
+                mend=f"write {' or '.join(ASSIGNMENTS)}",
+            )
+        frame["assignment"] = clean.where(~odd, "")
+    return frame.drop(columns="row")

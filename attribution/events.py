@@ -1,12 +1,17 @@
-"""What an event is, batches of events, and counting events into bins."""
+"""What an event is, batches of events, and counting events into bins: in memory, or by DuckDB out of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
+import duckdb
 import numpy as np
 import pyarrow as pa
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,9 +142,65 @@ def bin_batch(
     width = round(width_s * 1e9)
     if width <= 0:
         raise ValueError(f"width_s is {width_s}; choose a width above 0 seconds")
-    row = (batch.time - np.datetime64(start, "ns").astype(np.int64)) // width
+    row = (batch.time - start.astype("datetime64[ns]").astype(np.int64)) // width
     keep = (row >= 0) & (row < n) & (batch.kind == labels.kinds.index(kind))
     cell = row[keep]
     for codes, size in ((batch.region, shape[1]), (batch.channel, shape[2]), (batch.device, shape[3])):
         cell = cell * size + codes[keep]
     return np.bincount(cell, minlength=int(np.prod(shape))).reshape(shape)
+
+
+CELL = pa.schema(
+    [("bin", pa.int64()), *((name, pa.string()) for name in ("region", "channel", "device", "kind", "id"))]
+)
+"""What :func:`aggregate` takes of an event: the number of its bin, its labels, and an id where repeats are removed."""
+
+
+def aggregate(
+    batches: Iterable[pa.RecordBatch], *, distinct: bool = False, memory: str = "400MB", temp: str | None = None
+) -> tuple[pa.Table, int]:
+    """Count events by bin and labels; DuckDB keeps within ``memory`` and spills to ``temp``.
+
+    Parameters
+    ----------
+    batches
+        Record batches of schema :data:`CELL`; taken one at a time.
+    distinct
+        Count each id once: its first bin.
+
+    Returns
+    -------
+    table, repeats
+        bin, region, channel, device, kind, n; and how many events repeated an id.
+    """
+    caught: list[BaseException] = []
+
+    def guarded() -> Iterable[pa.RecordBatch]:
+        try:
+            yield from batches
+        except BaseException as error:  # DuckDB would turn it into text; it is raised again below
+            caught.append(error)
+            raise
+
+    settings = {"memory_limit": memory, "threads": 2, "preserve_insertion_order": False}
+    with duckdb.connect(config=settings | ({"temp_directory": temp} if temp else {})) as engine:
+        engine.execute("SET enable_progress_bar = false")
+        engine.register("events", pa.RecordBatchReader.from_batches(CELL, guarded()))
+        labels = "region, channel, device, kind"
+        rows = "events"
+        if distinct:
+            rows = (
+                f"(SELECT min(bin) bin, {', '.join(f'arg_min({c}, bin) {c}' for c in labels.split(', '))}, count(*) m "
+            )
+            rows += "FROM events GROUP BY id)"
+        many = "sum(m - 1)::BIGINT" if distinct else "0::BIGINT"
+        try:
+            table = engine.sql(
+                f"SELECT bin, {labels}, count(*) n, {many} repeats FROM {rows} GROUP BY bin, {labels} ORDER BY ALL"  # noqa: S608
+            ).to_arrow_table()
+        except duckdb.Error:
+            if caught:
+                raise caught[0] from None
+            raise
+    repeats = int(np.sum(table["repeats"].to_numpy())) if table.num_rows else 0
+    return table, repeats
