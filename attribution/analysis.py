@@ -48,7 +48,7 @@ class Analysis:
         The exposed regions together, a row a bin: group, time, width_s, observed, counterfactual with its interval,
         ad with its interval, organic, break. Conversions a bin; organic and break are parts of the counterfactual.
     series
-        The same for each region.
+        The same for each region; one region, ``all``, where no region was spared: its parts cannot be told apart.
     evidence
         airing, time, log_e, anytime_p: the e-process at each look.
     shares
@@ -148,10 +148,8 @@ def analyze(
         fit = fast.fit(design, settings)
         parts = draw(fit, DRAWS, rng=np.random.default_rng(number))
         totals.append(bins(design, parts, settings, number, design.exposed))
-        series += [
-            bins(design, parts, settings, number, np.arange(len(counts.regions)) == r, region)
-            for r, region in enumerate(counts.regions)
-        ]
+        for r, region in enumerate(design.regions):
+            series.append(bins(design, parts, settings, number, np.arange(len(design.regions)) == r, region))
         for j, a in enumerate(members):
             answers[int(a)] = answer(counts, airings.iloc[a], settings, fit, parts, j)
     ordered = [answers.get(a) or silent(counts, airings.iloc[a]) for a in range(len(airings))]

@@ -78,7 +78,7 @@ def answer(counts: Counts, airing: pd.Series, settings: Settings, fit: fast.Fit,
     expected = before.mean()
     slope = float(np.clip(np.cov(parts.each[:, j], before)[0, 1] / max(np.var(parts.each[:, j]), 1e-12), -1.0, 0.0))
     lift = {p: a / max(expected + slope * (a - middle), 0.05 * expected) for p, a in (("low", low), ("high", high))}
-    watched = monitor.evidence(design, fit.noise, j, lift_sd=settings.lift_sd)
+    watched = monitor.evidence(design, fit.noise, j, lift_sd=settings.lift_sd, alpha=settings.alpha)
     trust = monitor.credibility(design, fit.noise, j)
     cash = money(airing, settings)
     peak = _weighted_quantiles(design.peak, fit.kernel_weight(), _levels(settings))
@@ -129,7 +129,7 @@ def answer(counts: Counts, airing: pd.Series, settings: Settings, fit: fast.Fit,
         "worlds": pd.DataFrame(
             [(name, *pair) for pair in fit.world_weight().items()], columns=["airing", "world", "weight"]
         ),
-        "shares": _shares(counts, name, fit, parts, j, settings),
+        "shares": _shares(counts, airing, fit, parts, j, settings),
     }
     return Answer(row, verdict, _reasons(row, cash), frames)
 
@@ -178,6 +178,7 @@ def _case(
         sd=spread,
         floor=_floor(fit, parts, j),
         log_e=float(watched.log_e[-1]) if len(watched.log_e) else 0.0,
+        explained=watched.explained,
         decided_s=np.nan if decided is None else decided - float(design.onset[j]),
         credible=trust.credible,
         credible_ratio=trust.ratio,
@@ -241,13 +242,13 @@ def _weighted_quantiles(value: np.ndarray, weight: np.ndarray, levels: tuple[flo
     return [float(np.exp(np.interp(p, middle / mass.sum(), np.log(points)))) for p in levels]
 
 
-def _shares(counts: Counts, name: str, fit: fast.Fit, parts: Parts, j: int, settings: Settings) -> pd.DataFrame:
+def _shares(counts: Counts, airing: pd.Series, fit: fast.Fit, parts: Parts, j: int, settings: Settings) -> pd.DataFrame:
     """Return the shares of the incremental by channel and device."""
     design, at = fit.design, counts.seconds
     return share_table(
         counts,
-        name,
-        design.share[j] > 0,
+        str(airing["airing"]),
+        _reached(airing, counts.regions),
         (at >= design.onset[j]) & (at < design.onset[j] + design.window[j]),
         (at >= design.start[0]) & (at < design.onset.min()),
         parts.each[:, j],
@@ -269,14 +270,18 @@ def _reasons(row: dict, cash: Money) -> dict[str, str]:
     return {c: next((text for key, text in why.items() if c.startswith(key)), "not computed") for c in unknown}
 
 
+def _reached(airing: pd.Series, regions: tuple[str, ...]) -> np.ndarray:
+    """Return (R,) mask of the regions that saw the airing; none named = all."""
+    named = airing["regions"]
+    return np.isin(regions, named.split("|")) if named else np.ones(len(regions), dtype=bool)
+
+
 def detected(counts: Counts, airing: pd.Series, settings: Settings) -> Answer:
     """Return what the brief's engine books for one airing: figures without intervals, and no answer to the question."""
     name, onset = str(airing["airing"]), airing["start"].value / 1e9
     step = float(np.median(counts.width))
     window = float(designs.window_seconds(settings, np.array([airing["length_s"]]), step)[0])
-    named = airing["regions"]
-    seen = np.isin(counts.regions, named.split("|")) if named else np.ones(len(counts.regions), dtype=bool)
-    total = counts.total[:, seen].sum(axis=1)
+    total = counts.total[:, _reached(airing, counts.regions)].sum(axis=1)
     engine = brief(total, step=step)
     inside = (counts.seconds >= onset) & (counts.seconds < onset + window)
     booked = engine.incremental(total, inside)
@@ -285,7 +290,7 @@ def detected(counts: Counts, airing: pd.Series, settings: Settings) -> Answer:
     row = dict.fromkeys(TABLE, np.nan) | {
         "airing": name,
         "start": airing["start"],
-        "regions": named or "|".join(counts.regions),
+        "regions": airing["regions"] or "|".join(counts.regions),
         "counterfactual": expected,
         "incremental": booked,
         "lift": booked / expected if expected > 0 else np.nan,

@@ -87,6 +87,8 @@ class Case(NamedTuple):
     floor: float
     """Sd of the incremental were everything but the count noise known."""
     log_e: float
+    explained: str
+    """The world that explains the data as well without the ad; empty when none does."""
     decided_s: float
     """Seconds after the start at which the e-value had passed on two consecutive looks; NaN if it never did."""
     credible: bool
@@ -133,7 +135,7 @@ def _word(case: Case) -> str:
         if blurred or ((passed or positive) and not case.credible):
             return "not separable"
     else:
-        if blurred:
+        if blurred or case.explained:
             return "not separable"
         if passed and positive:
             return "association"
@@ -270,6 +272,8 @@ def _against(case: Case, word: str) -> tuple[str, ...]:
     rows = []
     if not np.isfinite(case.decided_s):
         rows.append(f"the e-value stands at {odds(case.log_e)}; {1 / case.alpha:g} on two consecutive looks is needed.")
+    if case.explained:
+        rows.append(f"{case.explained} that began just then explains the data as well without any ad.")
     if case.lower <= 0 <= case.upper:
         rows.append(f"the interval contains zero: {signed(case.lower)} to {signed(case.upper)}.")
     if case.upper < 0:

@@ -209,9 +209,14 @@ def build(
     reach = window_seconds(settings, length[others], step)
     for j, far in zip(others, reach, strict=True):
         usable[(start >= at[j]) & (start < at[j] + far)] = False
+    seconds_seen = np.where(usable, width[:, None] * complete, 0.0)
+    total = np.where(usable, total, 0.0)
+    labels = counts.regions
+    if len(labels) > 1 and not _controlled(airings, members, labels):
+        labels, total, seconds_seen = ("all",), *_together(total, seconds_seen, width)
     edge = _bins(start, width, onset, window)
-    y = np.add.reduceat(np.where(usable, total, 0.0), edge, axis=0).T
-    exposure = np.add.reduceat(np.where(usable, width[:, None] * complete, 0.0), edge, axis=0).T
+    y = np.add.reduceat(total, edge, axis=0).T
+    exposure = np.add.reduceat(seconds_seen, edge, axis=0).T
     low = start[edge]
     high = np.append(start[edge[1:] - 1] + width[edge[1:] - 1], start[-1] + width[-1])
     feed, feed_exposure, feed_variance = _feed(social if settings.social else None, low, high)
@@ -226,8 +231,8 @@ def build(
         width=high - low,
         y=y,
         exposure=exposure,
-        share=_share(airings, members, counts.regions, y, exposure, low, audience),
-        regions=counts.regions,
+        share=_share(airings, members, labels, y, exposure, low, audience),
+        regions=labels,
         onset=onset,
         length=span,
         window=cut,
@@ -242,8 +247,26 @@ def build(
         mass=mass,
         window_mass=within,
         history=high <= onset.min() + 1e-9,
-        fine=(start, width, np.where(usable, total, np.nan).T),
+        fine=(start, width, np.where(seconds_seen > 0.5 * width[:, None], total, np.nan).T),
     )
+
+
+def _controlled(airings: pd.DataFrame, members: np.ndarray, regions: tuple[str, ...]) -> bool:
+    """Return whether some region was spared by some airing of the group."""
+    named = [str(airings["regions"].iloc[j]) for j in members]
+    return any(name and not set(regions) <= set(name.split("|")) for name in named)
+
+
+def _together(total: np.ndarray, seen: np.ndarray, width: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sum regions (T, R) into one series (T, 1): without a control, contrasts between regions say nothing of the ad.
+
+    Regions may be copies of one another (several collectors of one feed): only their sum has a learnable noise. Where
+    some regions are missing the sum counts as observed by the share that the others usually hold.
+    """
+    level = total.sum(axis=0) / np.maximum(seen.sum(axis=0), 1e-9)
+    part = level / max(level.sum(), 1e-9)
+    covered = (seen / width[:, None]) @ part
+    return total.sum(axis=1, keepdims=True), (covered * width)[:, None]
 
 
 def _moments(airings: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -377,7 +400,8 @@ def _share(
     rows = []
     for j in members:
         named = str(airings["regions"].iloc[j])
-        seen = np.isin(regions, named.split("|")) if named else np.ones(len(regions), dtype=bool)
+        everywhere = not named or len(regions) == 1
+        seen = np.ones(len(regions), dtype=bool) if everywhere else np.isin(regions, named.split("|"))
         growth = _growth(audience, regions, low[before], airings["start"].iloc[j].value / 1e9)
         rate = np.where(seen, np.maximum(level, 1e-12) * growth, 0.0)
         rows.append(rate / rate.sum() if seen.any() else rate)

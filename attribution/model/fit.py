@@ -32,8 +32,10 @@ TOLERANCE = 1e-3
 ASLEEP = 12.0
 """A world this many nats behind the best is fitted at one kernel only: it weighs less than 1e-5."""
 
-CALM = layouts.World("no surge between regions", 1.0, 0.15, 0.0, 0.0)
-"""The only world of series without a feed and without a control."""
+CALM = layouts.World("nothing else at this time", 0.7, 0.15, 0.0, 0.0)
+STEP = layouts.World("a lasting change of level", 0.3, 0.15, 0.0, 0.0, 0.5)
+"""Without a control, a change that begins with the airing and stays is an explanation of its own (a goal, a kick-off,
+an undeclared break); an ad's response fades."""
 
 
 class Mode(NamedTuple):
@@ -130,13 +132,16 @@ def _normalised(components: Sequence[Component]) -> np.ndarray:
 
 
 def worlds(design: Design) -> tuple[layouts.World, ...]:
-    """Return the worlds that the data can speak about: hidden shocks need a control, all others a feed."""
+    """Return the worlds that the data can speak about: hidden shocks need a control, surges a feed."""
     controlled, fed = bool((~design.exposed).any()), len(design.feed) > 0
+    if not controlled and not fed:
+        return CALM, STEP
     kept = [w for w in layouts.WORLDS if (controlled if w.shock else fed)]
-    if not kept:
-        return (CALM,)
     total = sum(w.weight for w in kept)
-    return tuple(w._replace(weight=w.weight / total) for w in kept)
+    kept = [w._replace(weight=w.weight / total) for w in kept]
+    if not controlled:
+        kept = [w._replace(weight=CALM.weight * w.weight) for w in kept] + [STEP]
+    return tuple(kept)
 
 
 def fit(design: Design, settings: Settings, *, noise: Noise | None = None) -> Fit:

@@ -39,20 +39,13 @@ class Noise:
 
 
 def learn(design: Design, *, dispersion: float | None = None) -> Noise:
-    """Learn the scales from the bins before the first airing of the group.
-
-    ``dispersion`` fixes the over-dispersion; otherwise it is learnt too: from differences of neighbouring bins where
-    they are short, from the grid where they are long.
-    """
+    """Learn the scales from the bins before the first airing of the group; ``dispersion`` fixes the over-dispersion."""
     start, width, y = _quiet(design)
     step = float(np.median(width)) if len(width) else 1.0
     regions = len(design.regions)
     block, count, gap = _blocks(start, width, y, step)
     scale = max(1.0, step / BLOCK_S)
-    if step <= 20.0:
-        phis = np.array([dispersion or fano(y)])
-    else:
-        phis = np.array([dispersion]) if dispersion else np.geomspace(1.0, 64.0, 9)
+    phis = _dispersions(dispersion, y, count, step)
     level, residual = _detrended(block, count)
     if regions == 1:
         sds, taus = np.geomspace(0.01, 0.8, 10), np.geomspace(48.0, 1800.0, 6) * max(1.0, step / 60.0)
@@ -68,6 +61,20 @@ def learn(design: Design, *, dispersion: float | None = None) -> Noise:
         )[1:]
     feed, feed_phi = _feed_noise(design)
     return Noise(dispersion=float(phi), shared=shared, regional=regional, feed=feed, feed_dispersion=feed_phi)
+
+
+def _dispersions(given: float | None, y: np.ndarray, count: np.ndarray, step: float) -> np.ndarray:
+    """Return the dispersions to try: what is given; the fine bins' own; and more where blocks are burstier than bins.
+
+    Requests that come in clumps of a few seconds leave a bin's variance near its mean and a block's far above: no
+    wandering of a minute's time constant can stand in for them.
+    """
+    if given:
+        return np.array([given])
+    if step > 20.0:
+        return np.geomspace(1.0, 64.0, 9)
+    base = fano(y)
+    return base * np.geomspace(1.0, 12.0, 7) if fano(count) > 1.3 * base else np.array([base])
 
 
 def _quiet(design: Design) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -210,7 +217,7 @@ def _best(
                 else:
                     fit = _log_likelihood(z, noise, gap, regional, here, False)
                 away = (np.log(sd / prior[0]) / prior[1]) ** 2 + (np.log(tau / prior[2]) / prior[3]) ** 2
-                away += np.log(phi / 1.5) ** 2 if len(phis) > 1 else 0.0
+                away += np.log(phi / phis[0]) ** 2 / 4.0
                 log_post[a, b, c] = fit - 0.5 * away
     weight = np.exp(log_post - log_post.max())
     weight /= weight.sum()

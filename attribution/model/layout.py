@@ -34,6 +34,8 @@ class World(NamedTuple):
     """Prior sd of the posts an ad's conversion brings."""
     shock: float
     """Sd of a shock common to all regions that no feed shows."""
+    step: float = 0.0
+    """Sd of a lasting change of level that begins with the airing, log scale: an undeclared break."""
 
 
 WORLDS = (
@@ -151,6 +153,7 @@ def _effects(
         ("level", [10.0] * regions, 0.0),
         ("trend", [0.5, 0.5], 0.0),
         ("breaks", breaks, 0.0),
+        ("step", [world.step] if world.step else [], 0.0),
         ("feed", [10.0] if fed else [], 0.0),
         ("gain", [0.4] if fed else [], 0.15),
         ("lead", [2.0] if fed else [], 2.0),

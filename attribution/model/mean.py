@@ -89,6 +89,8 @@ def predict(design: Design, layout: Frame, state: State) -> Mean:
     mid = design.mid
     x = (mid - mid[0]) / max(mid[-1] - mid[0], 1e-9) * 2 - 1
     log = effects[names["level"]][:, None] + effects[names["trend"]] @ np.stack([x, x**2 - 1 / 3])
+    if len(effects[names["step"]]):
+        log = log + effects[names["step"]][0] * lasting(design)
     for k, name in enumerate(layout.paths):
         if name == "D":
             log = log + layout.loading[k] * state.paths[:, k]
@@ -139,6 +141,11 @@ def break_columns(design: Design) -> np.ndarray:
     return np.concatenate([design.breaks[is_break].sum(axis=0, keepdims=True), design.breaks])
 
 
+def lasting(design: Design) -> np.ndarray:
+    """Return (T,) 0 before the first airing of the group, 1 from its start on."""
+    return (design.start >= design.onset.min() - 1e-9).astype(float)
+
+
 def ad_columns(design: Design, layout: Frame, effects: np.ndarray, mass: np.ndarray) -> np.ndarray:
     """Return (J, N): derivative of all expected counts by each airing's incremental, for the kernel ``mass`` (J, T)."""
     split = _split(design, layout, effects)
@@ -178,6 +185,8 @@ def differentiate(design: Design, layout: Frame, state: State, mean: Mean) -> Ja
     x = (design.mid - design.mid[0]) / max(design.mid[-1] - design.mid[0], 1e-9) * 2 - 1
     common = np.concatenate([np.stack([x, x**2 - 1 / 3]), break_columns(design)])
     effects[row, names["trend"].start : names["breaks"].stop] = base[:, None] * np.tile(common, regions).T
+    if names["step"].stop > names["step"].start:
+        effects[row, names["step"].start] = base * np.tile(lasting(design), regions)
     if fed:
         _surge_derivatives(design, layout, state, index, coefficient, effects, level * felt)
     _ad_derivatives(design, layout, state, effects)

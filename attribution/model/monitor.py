@@ -44,6 +44,8 @@ class Evidence:
     time: np.ndarray
     log_e: np.ndarray
     method: str
+    explained: str = ""
+    """The world that explains the data as well without the ad, where the plain mixture would have claimed it."""
 
     @property
     def last(self) -> float:
@@ -74,14 +76,14 @@ class Credibility(NamedTuple):
     """P of the worst, times the number of block lengths (Bonferroni)."""
 
 
-def evidence(design: Design, noise: Noise, airing: int, *, lift_sd: float) -> Evidence:
+def evidence(design: Design, noise: Noise, airing: int, *, lift_sd: float, alpha: float) -> Evidence:
     """Return the e-process of one airing of the design, at every look so far.
 
     With controls, the joint filter on the data's own bins; without, the model's mixture at ``LOOKS`` looks.
     """
     if (design.share[airing] == 0).any() and (design.share[airing] > 0).any():
         return _joint(design, airing)
-    return _one_series(design, noise, airing, lift_sd=lift_sd)
+    return _one_series(design, noise, airing, lift_sd=lift_sd, alpha=alpha)
 
 
 def _streams(design: Design, airing: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -179,7 +181,7 @@ def log_bayes(score: np.ndarray, information: np.ndarray, scale: float) -> np.nd
     return np.log(2.0) - 0.5 * np.log1p(scale**2 * information) + 0.5 * z**2 + log_ndtr(z)
 
 
-def _one_series(design: Design, noise: Noise, airing: int, *, lift_sd: float) -> Evidence:
+def _one_series(design: Design, noise: Noise, airing: int, *, lift_sd: float, alpha: float) -> Evidence:
     """E* at a few looks: the mixture over worlds and kernels against the best null world (methods, section 4)."""
     begin, end = design.onset[airing], design.onset[airing] + design.window[airing]
     close = design.start + design.width
@@ -189,25 +191,31 @@ def _one_series(design: Design, noise: Noise, airing: int, *, lift_sd: float) ->
         if len(inside)
         else inside
     )
-    times, path = [], []
+    times, path, explained = [], [], ""
     start: dict[str, fast.Mode] = {}
     for last in chosen:
         seen = replace(design, exposure=np.where(np.arange(len(close)) <= last, design.exposure, 0.0))
         if len(design.feed):
             seen = replace(seen, feed_exposure=np.where(np.arange(len(close)) <= last, design.feed_exposure, 0.0))
-        log_e = _log_e(seen, noise, airing, start, lift_sd=lift_sd)
-        if log_e is not None:
+        found = _log_e(seen, noise, airing, start, lift_sd=lift_sd, alpha=alpha)
+        if found is not None:
             times.append(close[last])
-            path.append(log_e)
-    return Evidence(time=np.array(times), log_e=np.array(path), method="one series")
+            path.append(found[0])
+            explained = found[1]
+    return Evidence(time=np.array(times), log_e=np.array(path), method="one series", explained=explained)
 
 
-def _log_e(design: Design, noise: Noise, airing: int, start: dict[str, fast.Mode], *, lift_sd: float) -> float | None:
-    """Return log E* of one look; ``start`` carries each world's last null mode to the next look."""
+def _log_e(
+    design: Design, noise: Noise, airing: int, start: dict[str, fast.Mode], *, lift_sd: float
+) -> tuple[float, str] | None:
+    """Return log E* of one look and the world that takes the claim away, if one does.
+
+    ``start`` carries each world's last null mode to the next look.
+    """
     kernels = np.arange(len(design.kernels))
     anchor = int(np.argmax(design.kernel_weight))
     scale = 0.2 * float(baseline(design)[airing])
-    null, mixed = [], []
+    null, mixed, steps = {}, [], []
     for world in fast.worlds(design):
         mode = fast.climb(design, noise, world, anchor, lift_sd=lift_sd, start=start.get(world.name), null=airing)
         if mode is None:
@@ -215,6 +223,13 @@ def _log_e(design: Design, noise: Noise, airing: int, start: dict[str, fast.Mode
         start[world.name] = mode
         bank = fast.consider(design, noise, mode, kernels, targets=np.array([airing]))
         gain = log_bayes(bank.score[:, 0], bank.information[:, 0, 0], scale)
-        null.append(mode.evidence)
+        null[world.name] = mode.evidence
+        steps.append(world.step > 0)
         mixed.append(np.log(world.weight) + mode.evidence + logsumexp(gain, b=design.kernel_weight))
-    return float(logsumexp(mixed) - max(null)) if null else None
+    if not null:
+        return None
+    values, plain = np.array(list(null.values())), ~np.array(steps)
+    log_e = float(logsumexp(mixed) - values.max())
+    alone = float(logsumexp(np.array(mixed)[plain]) - values[plain].max()) if plain.any() else log_e
+    best = list(null)[int(values.argmax())]
+    return log_e, best if alone >= -np.log(alpha) > log_e and steps[int(values.argmax())] else ""
