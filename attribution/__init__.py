@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from attribution import charts
     from attribution.airings import read_airings, read_context
     from attribution.analysis import Analysis, analyze
+    from attribution.checks import preflight
     from attribution.counts import Counts
     from attribution.events import EventBatch
     from attribution.kernels import Kernel
     from attribution.logs import read_events
-    from attribution.preflight import preflight
     from attribution.readers import read_audience, read_counts, read_social
     from attribution.reports import Report, report
     from attribution.settings import Settings
@@ -60,11 +60,11 @@ __all__ = [
 _HOMES = {
     "airings": ("read_airings", "read_context"),
     "analysis": ("Analysis", "analyze"),
+    "checks": ("preflight",),
     "counts": ("Counts",),
     "events": ("EventBatch",),
     "kernels": ("Kernel",),
     "logs": ("read_events",),
-    "preflight": ("preflight",),
     "readers": ("read_audience", "read_counts", "read_social"),
     "reports": ("Report", "report"),
     "settings": ("Settings",),

@@ -15,11 +15,11 @@ import pandas as pd
 import attribution
 from attribution.airings import normalise
 from attribution.answers import TABLE, Answer, answer, detected, silent
+from attribution.checks import outages, preflight
 from attribution.frames import bins
 from attribution.model import design as designs
 from attribution.model import fit as fast
 from attribution.model.decompose import draw
-from attribution.preflight import outages, preflight
 from attribution.settings import Settings
 from attribution.verdict import Verdict, summarise
 

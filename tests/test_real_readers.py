@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from attribution.airings import read_airings, read_context
+from attribution.checks import preflight
 from attribution.counts import outages
-from attribution.preflight import preflight
 from attribution.readers import read_audience, read_counts, read_social
 from attribution.tables import ReadError
 

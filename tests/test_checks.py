@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
+from attribution.checks import preflight
 from attribution.counts import Counts
 from attribution.layouts import normalise
-from attribution.preflight import preflight
 
 START = pd.Timestamp("2026-02-08T20:00:07Z")
 

@@ -279,9 +279,10 @@ def _clock(counts: Counts, airings: pd.DataFrame) -> list[Finding]:
     sums, known = np.concatenate([[0.0], np.cumsum(total)]), np.concatenate([[0.0], np.cumsum(counts.width)])
     near, far = max(120.0, width), max(900.0, 8 * width)
     scores, names = [], []
+    ordered = np.sort(start)
     for name, moment in zip(airings["airing"], start, strict=True):
-        if ((start < moment) & (start > moment - far - RESPONSE)).any():
-            continue
+        if np.searchsorted(ordered, moment) > np.searchsorted(ordered, moment - far - RESPONSE):
+            continue  # an earlier airing's response is part of this rise
         a, b, c = (np.searchsorted(counts.seconds, moment - lag) for lag in (far, near, 0.0))
         if b - a < 3 or c <= b:
             continue
