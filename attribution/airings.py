@@ -195,20 +195,7 @@ def _lengths(
     if "length_s" in found:
         name = found["length_s"]
         column = table[name]
-        text = pd.Series(labels(column), dtype="str")
-        clock = text.str.fullmatch(r"(\d{1,2}:)?\d{1,2}:\d{2}(\.\d+)?")
-        worded = text.str.fullmatch(r"\d+(\.\d+)?\s*(s|sec|min|m|h)")
-        if pa.types.is_duration(column.type):
-            length = column.to_pandas().dt.total_seconds().to_numpy()
-            odd = np.zeros(len(length), bool)
-        elif clock.any() or worded.any():
-            written = text.where(~clock, "00:" + text).str.replace(r"^00:(\d+:\d+:)", r"\1", regex=True)
-            length = pd.to_timedelta(written.where(clock | worded), errors="coerce").dt.total_seconds().to_numpy()
-            plain = pd.to_numeric(text.where(~(clock | worded)), errors="coerce").to_numpy()
-            length = np.where(np.isnan(length), plain, length)
-            odd = np.isnan(length) & (text != "(none)").to_numpy()
-        else:
-            length, odd = numbers(column, name=name, ledger=ledger)
+        length, odd = _durations(column, name, ledger)
         wrong = keep & (odd | (length <= 0) | np.isinf(length))
     elif "end" in found:
         name = found["end"]
@@ -242,6 +229,25 @@ def _lengths(
             mend=f"taken as {DEFAULT_LENGTH:g} s",
         )
     return np.where(np.isnan(length), DEFAULT_LENGTH, length), keep
+
+
+def _durations(column: Any, name: str, ledger: Ledger) -> tuple[np.ndarray, np.ndarray]:
+    """Read ``30``, ``30s``, ``0:30`` or ``00:00:30`` as seconds, and tell the cells that are none of these."""
+    text = pd.Series(labels(column), dtype="str")
+    clock = text.str.fullmatch(r"(\d{1,2}:)?\d{1,2}:\d{2}(\.\d+)?")
+    worded = text.str.fullmatch(r"\d+(\.\d+)?\s*(s|sec|min|m|h)")
+    if pa.types.is_duration(column.type):
+        length = column.to_pandas().dt.total_seconds().to_numpy()
+        odd = np.zeros(len(length), bool)
+    elif clock.any() or worded.any():
+        written = text.where(~clock, "00:" + text).str.replace(r"^00:(\d+:\d+:)", r"\1", regex=True)
+        length = pd.to_timedelta(written.where(clock | worded), errors="coerce").dt.total_seconds().to_numpy()
+        plain = pd.to_numeric(text.where(~(clock | worded)), errors="coerce").to_numpy()
+        length = np.where(np.isnan(length), plain, length)
+        odd = np.isnan(length) & (text != "(none)").to_numpy()
+    else:
+        length, odd = numbers(column, name=name, ledger=ledger)
+    return length, odd
 
 
 def _amounts(table: pa.Table, name: str, role: str, ledger: Ledger, rows: np.ndarray, keep: np.ndarray) -> np.ndarray:
@@ -289,13 +295,11 @@ def _tidy(frame: pd.DataFrame, ledger: Ledger) -> pd.DataFrame:
     twice = frame["airing"].duplicated(keep="first")
     if twice.any():
         shown = ", ".join(frame["airing"][twice].unique()[:8])
-        taken = set(frame["airing"])
-        for i in np.flatnonzero(twice):
-            number = 2
-            while f"{frame['airing'][i]} ({number})" in taken:
-                number += 1
-            frame.loc[i, "airing"] = f"{frame['airing'][i]} ({number})"
-            taken.add(frame["airing"][i])
+        names = frame["airing"]
+        while names.duplicated().any():
+            order = names.groupby(names).cumcount() + 1
+            names = names.where(order == 1, names + " (" + order.astype("str") + ")")
+        frame["airing"] = names
         ledger.note(
             "note",
             f"{count_of(int(twice.sum()), 'airing')} share a name with another",
@@ -303,15 +307,20 @@ def _tidy(frame: pd.DataFrame, ledger: Ledger) -> pd.DataFrame:
             mend="numbered: name (2), name (3)",
         )
     if "assignment" in frame:
-        clean = frame["assignment"].str.lower().str.replace("randomized", "randomised").str.strip()
-        odd = (clean != "") & ~clean.isin(ASSIGNMENTS)
-        if odd.any():
-            ledger.note(
-                "warning",
-                f"{count_of(int(odd.sum()), 'airing')} with an unknown assignment",
-                rows=", ".join(frame["assignment"][odd].unique()[:8]),
-                harm="counts as not randomised",
-                mend=f"write {' or '.join(ASSIGNMENTS)}",
-            )
-        frame["assignment"] = clean.where(~odd, "")
+        frame["assignment"] = _assignments(frame["assignment"], ledger)
     return frame.drop(columns="row")
+
+
+def _assignments(written: pd.Series, ledger: Ledger) -> pd.Series:
+    """Keep the declared assignments that are known; others are said and count as none."""
+    clean = written.str.lower().str.replace("randomized", "randomised").str.strip()
+    odd = (clean != "") & ~clean.isin(ASSIGNMENTS)
+    if odd.any():
+        ledger.note(
+            "warning",
+            f"{count_of(int(odd.sum()), 'airing')} with an unknown assignment",
+            rows=", ".join(written[odd].unique()[:8]),
+            harm="counts as not randomised",
+            mend=f"write {' or '.join(ASSIGNMENTS)}",
+        )
+    return clean.where(~odd, "")

@@ -32,6 +32,8 @@ class Cells:
     key: np.ndarray
     value: np.ndarray
     row: np.ndarray
+    at: np.ndarray
+    """(n,) int: where the row stands in the table that was read (rows left out before have no place in it)."""
     blank: np.ndarray
     """(n,) bool: the cell is named by the file, but its value is unknown (reported)."""
     regions: tuple[str, ...]
@@ -70,15 +72,16 @@ class Cells:
             if wide:
                 region = np.full(len(rows), position)
             key = (region * len(channels) + channel) * len(devices) + device
-            parts.append((moments[keep], key[keep], value[keep], rows[keep], blank[keep]))
+            parts.append((moments[keep], key[keep], value[keep], rows[keep], np.flatnonzero(keep), blank[keep]))
         regions = tuple(counted) if wide else regions
         flags = np.array(growing) if wide else np.full(len(regions), growing[0])
-        time, key, value, row, blank = (np.concatenate(part) for part in zip(*parts, strict=True))
+        time, key, value, row, at, blank = (np.concatenate(part) for part in zip(*parts, strict=True))
         return cls(
             time=time,
             key=key,
             value=value,
             row=row,
+            at=at,
             blank=blank,
             regions=regions,
             channels=channels,
@@ -156,18 +159,7 @@ def lay_out(
     good = ~cells.blank
     good = _settle(cell, good, cells, values, ledger, spare)
     values = values.reshape(shape)
-    named = np.zeros(len(grid) * size, bool)
-    named[cell] = True
-    named = named.reshape(shape)
-    absent = ~named & named.any(axis=(2, 3), keepdims=True)
-    if absent.any():
-        values[absent] = 0.0
-        ledger.note(
-            "warning",
-            f"{count_of(int(absent.sum()), 'cell')} of channel and device absent in bins that have others",
-            harm="if they were lost, not empty, counts are too low",
-            mend="read as 0: exports leave out what is empty",
-        )
+    _absent(cell, values, ledger)
     full = np.full(len(grid), step / SECOND)
     full[place] = widths
     ends = grid[1:] - grid[:-1]
@@ -185,6 +177,22 @@ def lay_out(
     )
 
 
+def _absent(cell: np.ndarray, values: np.ndarray, ledger: Ledger) -> None:
+    """Channels and devices that a bin of a region leaves out, while it names others, had nothing to count."""
+    named = np.zeros(values.size, bool)
+    named[cell] = True
+    named = named.reshape(values.shape)
+    absent = ~named & named.any(axis=(2, 3), keepdims=True)
+    if absent.any():
+        values[absent] = 0.0
+        ledger.note(
+            "warning",
+            f"{count_of(int(absent.sum()), 'cell')} of channel and device absent in bins that have others",
+            harm="if they were lost, not empty, counts are too low",
+            mend="read as 0: exports leave out what is empty",
+        )
+
+
 def _given_widths(
     table: pa.Table,
     found: dict[str, Any],
@@ -195,9 +203,7 @@ def _given_widths(
     tz: str | None,
 ) -> np.ndarray | None:
     """Widths the file states (ns), by bin; an end before its start is refused."""
-    at = cells.row - 1
-    if table.num_rows != int(cells.row.max(initial=0)):
-        at = np.minimum(at, table.num_rows - 1)
+    at = cells.at
     if "width" in found:
         value, _ = numbers(table[found["width"]], name=found["width"], ledger=ledger)
         wide = value[at] * SECOND

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from attribution.intake import check_size, choose_kind, drop, finish
 from attribution.moments import NAT, Clock, find_clock
 from attribution.settings import seconds
 from attribution.sources import Source, guarded, open_source
-from attribution.tables import CHANNEL, DEVICE, KIND, REGION, TIME, count_of, find_columns
+from attribution.tables import CHANNEL, DEVICE, KIND, REGION, TIME, Ledger, count_of, find_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -49,7 +50,8 @@ def read_events(
     memory, temp
         DuckDB's memory limit and the directory it spills to.
     progress
-        Called with the share of the file read and the rows so far, about ten times a second.
+        Called with the share of the file read and the rows so far, about ten times a second. By default a bar on
+        the terminal, where there is one, once the reading takes longer than 2 s.
 
     Raises
     ------
@@ -64,6 +66,8 @@ def read_events(
     array([2., 0., 1.])
     """
     step = round(seconds(width, name="width") * 1e9)
+    if progress is None and sys.stderr is not None and sys.stderr.isatty():
+        progress = progress_bar()
     with open_source(data) as source:
         ledger = source.ledger
         if not 100_000_000 <= step <= 86_400_000_000_000:
@@ -88,19 +92,24 @@ def read_events(
         reason="is another kind",
         mend="not counted; kind= chooses",
     )
-    table, many = table.filter(pa.array(keep)), many[keep]
+    ledger.note(
+        "note",
+        "bins without an event hold 0: an event file is taken as a complete log",
+        mend="outages show as runs of zeros and are reported",
+    )
+    counts = _laid_out(table.filter(pa.array(keep)), many[keep], step, label, ledger)
+    return finish(counts, ledger)
+
+
+def _laid_out(table: pa.Table, many: np.ndarray, step: int, kind: str, ledger: Ledger) -> Counts:
+    """Lay counted cells on a full grid of bins, from the first event to the last."""
     codes = [coded(table[name]) for name in ("region", "channel", "device")]
     bins = table["bin"].to_numpy()
     first, shape = int(bins.min()), (int(bins.max() - bins.min()) + 1, *(len(names) for _, names in codes))
     check_size(shape, ledger)
     values = np.zeros(shape)
     np.add.at(values, (bins - first, *(c for c, _ in codes)), many)
-    ledger.note(
-        "note",
-        "bins without an event hold 0: an event file is taken as a complete log",
-        mend="outages show as runs of zeros and are reported",
-    )
-    counts = Counts(
+    return Counts(
         start=((np.arange(shape[0]) + first) * step).view("datetime64[ns]"),
         width=np.full(shape[0], step / 1e9),
         values=values,
@@ -108,9 +117,22 @@ def read_events(
         regions=codes[0][1],
         channels=codes[1][1],
         devices=codes[2][1],
-        kind=label,
+        kind=kind,
     )
-    return finish(counts, ledger)
+
+
+def progress_bar() -> Callable[[float, int], None]:
+    """Make a progress function that draws a line on a terminal's stderr once a reading takes longer than 2 s."""
+    began = time.monotonic()
+
+    def draw(share: float, rows: int) -> None:
+        if time.monotonic() - began > 2:
+            done = int(30 * share)
+            end = "\n" if share >= 1 else ""
+            sys.stderr.write(f"\rreading [{'#' * done}{'.' * (30 - done)}] {share:4.0%} {rows:,} rows{end}")
+            sys.stderr.flush()
+
+    return draw
 
 
 class _Stream:

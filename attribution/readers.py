@@ -188,21 +188,14 @@ def _read(
     rows, table = load(source, most=MAX_ROWS)
     counted = _counted(table, found, names, ledger)
     wide = len(counted) > 1
-    growing = [
-        cumulative is True or name in summed or (cumulative is False and bool(CUMULATIVE.search(name)))
-        for name in counted
-    ]
-    unknown = [name for name in summed if name not in counted]
-    if unknown:
-        raise ledger.fail(f"cumulative names {unknown[0]!r}, which is not read as a count{near(unknown[0], counted)}")
-    for name, grows in zip(counted, growing, strict=True):
-        if grows and cumulative is False:
-            ledger.note("note", f"column {name!r} is cumulative by its name", mend="differenced")
+    growing = _growing(counted, cumulative, summed, ledger)
     if wide:
         ledger.unit, ledger.read = "cell", ledger.read * len(counted)
     moments, keep = times(table, found["time"], tz, ledger, rows, repeat=len(counted))
     keep &= _kinds(table, found, kind, keep, ledger, rows, len(counted))
     cells = Cells.of(table, found, counted, growing, moments, keep, rows, ledger)
+    if len(cells.regions) > MAX_REGIONS:
+        raise ledger.fail(f"{len(cells.regions):,} regions; at most {MAX_REGIONS:,}: group them into markets")
     grid = lay_out(
         cells,
         table,
@@ -213,10 +206,24 @@ def _read(
         tz=tz,
         spare=_spare(table, found, counted),
     )
-    if len(cells.regions) > MAX_REGIONS:
-        raise ledger.fail(f"{len(cells.regions):,} regions; at most {MAX_REGIONS:,}: group them into markets")
     counts = difference(grid, cells, ledger) if any(growing) else grid
     return finish(replace(counts, kind=kind or ("conversion" if names is COUNT else "mention")), ledger)
+
+
+def _growing(
+    counted: Sequence[str], cumulative: bool | str | Sequence[str], summed: Sequence[str], ledger: Ledger
+) -> list[bool]:
+    """Which of the counted columns are cumulative, by the caller's word or by their name."""
+    unknown = [name for name in summed if name not in counted]
+    if unknown:
+        raise ledger.fail(f"cumulative names {unknown[0]!r}, which is not read as a count{near(unknown[0], counted)}")
+    if cumulative is not False:
+        return [cumulative is True or name in summed for name in counted]
+    growing = [bool(CUMULATIVE.search(name)) for name in counted]
+    for name, grows in zip(counted, growing, strict=True):
+        if grows:
+            ledger.note("note", f"column {name!r} is cumulative by its name", mend="differenced")
+    return growing
 
 
 def _counted(table: pa.Table, found: dict[str, Any], names: Sequence[str], ledger: Ledger) -> list[str]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
 BATCH = 1 << 17
-"""Rows a batch of Parquet, JSON lines or a frame: 100 million rows pass at a peak of 1 GB or less (tests/bench)."""
+"""Rows a batch of Parquet, JSON lines or a frame: 100 million events pass at a peak of .8 GB (tests/bench)."""
 BLOCK = 4 << 20
 """Bytes a block of CSV; no row may be longer."""
 

@@ -114,6 +114,14 @@ def test_bad_rows_are_reported_and_bad_money_is_unknown():
     assert "'2026-02-08T20:44Z'" in said(log)
 
 
+def test_names_become_unique_whatever_they_are():
+    names = ["a", "a", "a (2)", "a", "a (2)"]
+    starts = pd.date_range("2026-02-08T20:00Z", periods=5, freq="7min").astype(str)
+    log = read_airings(pd.DataFrame({"airing": names, "start": starts}))
+    assert log["airing"].is_unique
+    assert log["airing"].iloc[0] == "a"
+
+
 def test_permuted_rows_give_the_same_airings():
     starts = pd.date_range("2026-02-08T20:00Z", periods=6, freq="7min").astype(str)
     table = pd.DataFrame({"airing": list("abcdef"), "start": starts})

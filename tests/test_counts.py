@@ -243,6 +243,20 @@ def test_an_end_before_its_start_is_refused():
         read_counts(table)
 
 
+def test_stated_widths_follow_their_rows_past_rows_left_out(tmp_path):
+    rows = [
+        "2026-02-08T20:00Z,60,1",
+        "2026-02-08T20:01Z,60,2,extra",
+        "2026-02-08T20:02Z,60,3",
+        "2026-02-08T20:03Z,120,4",
+    ]
+    path = tmp_path / "f.csv"
+    path.write_text("time,width_s,count\n" + "\n".join(rows) + "\n")
+    counts = read_counts(path)
+    assert counts.width.tolist() == [60, 60, 60, 120]
+    assert np.isnan(counts.total[1, 0])
+
+
 def test_irregular_bins_keep_their_places():
     offsets = [0, 300, 600, 901, 1201, 2401]
     table = pd.DataFrame({"ts": [1770583260 + o for o in offsets], "count": range(6)})

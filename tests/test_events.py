@@ -10,7 +10,7 @@ import pyarrow.parquet
 import pytest
 
 from attribution.events import EventBatch, Labels, bin_batch
-from attribution.logs import read_events
+from attribution.logs import progress_bar, read_events
 from attribution.tables import ReadError
 
 LABELS = Labels(
@@ -129,6 +129,19 @@ def test_progress_ends_at_one():
     told = []
     read_events(batch(10).to_arrow().to_pandas(), progress=lambda share, rows: told.append((share, rows)))
     assert told[-1] == (1.0, 10)
+
+
+def test_a_long_reading_draws_a_line(monkeypatch, capsys):
+    clock = iter([0.0, 1.0, 3.0, 4.0])
+    monkeypatch.setattr("attribution.logs.time.monotonic", lambda: next(clock))
+    draw = progress_bar()
+    draw(0.1, 10)
+    assert capsys.readouterr().err == ""
+    draw(0.5, 1000)
+    draw(1.0, 2000)
+    shown = capsys.readouterr().err
+    assert " 50% 1,000 rows" in shown
+    assert shown.endswith("2,000 rows\n")
 
 
 def test_width_is_checked_and_widens():

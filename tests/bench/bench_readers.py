@@ -26,7 +26,7 @@ counts = read_events(sys.argv[1], tz="UTC", temp=sys.argv[2])
 spent = time.perf_counter() - began
 print(spent, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, int(counts.values.sum()), len(counts.start))
 """
-SCAN = "SELECT count(*), min(event_timestamp), max(region), max(channel), max(device), max(kind) FROM '{path}'"
+SCAN = "SELECT count(*), bit_xor(hash(event_timestamp, region, channel, device, kind)) FROM '{path}'"
 
 
 def main(millions: float) -> None:
@@ -37,7 +37,7 @@ def main(millions: float) -> None:
             engine.execute("SET enable_progress_bar = false")
             engine.execute(MAKE.format(rows=rows, path=path))
             times = {}
-            for name, query in (("count(*)", f"SELECT count(*) FROM '{path}'"), ("columns", SCAN.format(path=path))):
+            for name, query in (("count(*)", f"SELECT count(*) FROM '{path}'"), ("columns", SCAN.format(path=path))):  # noqa: S608 - our own path
                 began = time.perf_counter()
                 engine.execute(query).fetchall()
                 times[name] = time.perf_counter() - began
