@@ -19,7 +19,7 @@ from attribution.checks import outages, preflight
 from attribution.frames import bins
 from attribution.model import design as designs
 from attribution.model import fit as fast
-from attribution.model.decompose import draw
+from attribution.model.decompose import centre, draw
 from attribution.settings import Settings
 from attribution.verdict import Verdict, summarise
 
@@ -146,12 +146,12 @@ def analyze(
         if design is None:
             continue
         fit = fast.fit(design, settings)
-        parts = draw(fit, DRAWS, rng=np.random.default_rng(number))
-        totals.append(bins(design, parts, settings, number, design.exposed))
+        middle, parts = centre(fit), draw(fit, DRAWS, seed=number)
+        totals.append(bins(design, middle, parts, settings, number, design.exposed))
         for r, region in enumerate(design.regions):
-            series.append(bins(design, parts, settings, number, np.arange(len(design.regions)) == r, region))
+            series.append(bins(design, middle, parts, settings, number, np.arange(len(design.regions)) == r, region))
         for j, a in enumerate(members):
-            answers[int(a)] = answer(counts, airings.iloc[a], settings, fit, parts, j)
+            answers[int(a)] = answer(counts, airings.iloc[a], settings, fit, middle, j)
     ordered = [answers.get(a) or silent(counts, airings.iloc[a]) for a in range(len(airings))]
     verdicts = tuple(answer.verdict for answer in ordered)
     return Analysis(

@@ -13,6 +13,7 @@ from attribution.model import design as designs
 from attribution.model import fit as fast
 from attribution.model import monitor
 from attribution.model.brief import brief
+from attribution.model.decompose import centre
 from attribution.money import money
 from attribution.shares import share_table
 from attribution.verdict import Case, Verdict, duration, judge, signed
@@ -73,10 +74,9 @@ def answer(counts: Counts, airing: pd.Series, settings: Settings, fit: fast.Fit,
     low, middle, high = (
         fast.quantile(fit.weight, fit.window_mean[:, j], fit.window_sd[:, j], p) for p in _levels(settings)
     )
-    before = parts.counterfactual[:, seen].sum(axis=1) @ inside
+    expected = float(parts.counterfactual[seen].sum(axis=0) @ inside)
     spread = _mixture_sd(fit, j)
-    expected = before.mean()
-    slope = float(np.clip(np.cov(parts.each[:, j], before)[0, 1] / max(np.var(parts.each[:, j]), 1e-12), -1.0, 0.0))
+    slope = _trade(fit, j, seen, inside, spread)
     lift = {p: a / max(expected + slope * (a - middle), 0.05 * expected) for p, a in (("low", low), ("high", high))}
     watched = monitor.evidence(design, fit.noise, j, lift_sd=settings.lift_sd, alpha=settings.alpha)
     trust = monitor.credibility(design, fit.noise, j)
@@ -129,9 +129,16 @@ def answer(counts: Counts, airing: pd.Series, settings: Settings, fit: fast.Fit,
         "worlds": pd.DataFrame(
             [(name, *pair) for pair in fit.world_weight().items()], columns=["airing", "world", "weight"]
         ),
-        "shares": _shares(counts, airing, fit, parts, j, settings),
+        "shares": _shares(counts, airing, fit, j, settings),
     }
     return Answer(row, verdict, _reasons(row, cash), frames)
+
+
+def _trade(fit: fast.Fit, j: int, seen: np.ndarray, inside: np.ndarray, spread: float) -> float:
+    """Return how many counterfactual conversions each incremental one replaces: -1 (all) to 0."""
+    tilt = np.eye(len(fit.design.onset))[j]
+    up, down = (centre(fit, tilt=sign * tilt).counterfactual[seen].sum(axis=0) @ inside for sign in (1, -1))
+    return float(np.clip((up - down) / max(2 * spread, 1e-9), -1.0, 0.0))
 
 
 def _case(
@@ -184,7 +191,7 @@ def _case(
         credible_ratio=trust.ratio,
         controls=controls,
         fed=len(design.feed) > 0,
-        surge_s=float((parts.organic[:, seen].sum(axis=1) @ inside).mean()) if len(design.feed) else np.nan,
+        surge=float(parts.organic[seen].sum(axis=0) @ inside) if len(design.feed) else np.nan,
         smallest_lift=smallest,
         smallest_why=why,
         detectable=float((ndtri(1 - settings.alpha / 2) + ndtri(0.8)) * spread / expected),
@@ -217,7 +224,7 @@ def _floor(fit: fast.Fit, parts: Parts, j: int) -> float:
     design = fit.design
     best = int(np.argmax(fit.kernel_weight()))
     shape = design.share[j][:, None] * design.mass[best, j] * design.exposure / design.width
-    mean = np.maximum(parts.counterfactual.mean(axis=0), 1e-9)
+    mean = np.maximum(parts.counterfactual, 1e-9)
     known = (shape**2 / (fit.noise.dispersion * mean)).sum()
     return float(design.window_mass[best, j] / np.sqrt(known)) if known > 0 else np.inf
 
@@ -242,7 +249,7 @@ def _weighted_quantiles(value: np.ndarray, weight: np.ndarray, levels: tuple[flo
     return [float(np.exp(np.interp(p, middle / mass.sum(), np.log(points)))) for p in levels]
 
 
-def _shares(counts: Counts, airing: pd.Series, fit: fast.Fit, parts: Parts, j: int, settings: Settings) -> pd.DataFrame:
+def _shares(counts: Counts, airing: pd.Series, fit: fast.Fit, j: int, settings: Settings) -> pd.DataFrame:
     """Return the shares of the incremental by channel and device."""
     design, at = fit.design, counts.seconds
     return share_table(
@@ -251,7 +258,7 @@ def _shares(counts: Counts, airing: pd.Series, fit: fast.Fit, parts: Parts, j: i
         _reached(airing, counts.regions),
         (at >= design.onset[j]) & (at < design.onset[j] + design.window[j]),
         (at >= design.start[0]) & (at < design.onset.min()),
-        parts.each[:, j],
+        _amounts(fit, j),
         settings,
         dispersion=fit.noise.dispersion,
         rng=np.random.default_rng(j),
@@ -268,6 +275,16 @@ def _reasons(row: dict, cash: Money) -> dict[str, str]:
     }
     unknown = [c for c in TABLE if isinstance(row.get(c), float) and not np.isfinite(row[c])]
     return {c: next((text for key, text in why.items() if c.startswith(key)), "not computed") for c in unknown}
+
+
+def _amounts(fit: fast.Fit, j: int) -> np.ndarray:
+    """Return (399,) evenly spaced quantiles of the windowed incremental: draws without noise."""
+    level = (np.arange(399) + 0.5) / 399
+    grid = np.linspace(
+        *(fast.quantile(fit.weight, fit.window_mean[:, j], fit.window_sd[:, j], p) for p in (1e-4, 1 - 1e-4)), 401
+    )
+    cdf = ndtr((grid[:, None] - fit.window_mean[:, j]) / fit.window_sd[:, j]) @ fit.weight
+    return np.interp(level, cdf, grid)
 
 
 def _reached(airing: pd.Series, regions: tuple[str, ...]) -> np.ndarray:

@@ -21,9 +21,15 @@ def moments(seconds: np.ndarray) -> pd.DatetimeIndex:
 
 
 def bins(
-    design: Design, parts: Parts, settings: Settings, group: int, chosen: np.ndarray, region: str | None = None
+    design: Design,
+    middle: Parts,
+    parts: Parts,
+    settings: Settings,
+    group: int,
+    chosen: np.ndarray,
+    region: str | None = None,
 ) -> pd.DataFrame:
-    """Return a row a bin for some regions (R,) together: observed and every part, with intervals."""
+    """Return a row a bin for some regions (R,) together: parts at the centre, bands from draws."""
     tails = [settings.alpha / 2, 1 - settings.alpha / 2]
     without, ad = parts.counterfactual[:, chosen].sum(axis=1), parts.ad[:, chosen].sum(axis=1)
     whole = design.exposure[chosen] / design.width
@@ -36,14 +42,14 @@ def bins(
         "time": moments(design.start),
         "width_s": design.width,
         "observed": observed,
-        "counterfactual": without.mean(axis=0),
+        "counterfactual": middle.counterfactual[chosen].sum(axis=0),
         "counterfactual_lower": low,
         "counterfactual_upper": high,
-        "ad": ad.mean(axis=0),
+        "ad": middle.ad[chosen].sum(axis=0),
         "ad_lower": ad_low,
         "ad_upper": ad_high,
-        "organic": parts.organic[:, chosen].sum(axis=1).mean(axis=0),
-        "break": parts.broken[:, chosen].sum(axis=1).mean(axis=0),
+        "organic": middle.organic[chosen].sum(axis=0),
+        "break": middle.broken[chosen].sum(axis=0),
     }
     frame = pd.DataFrame(columns)
     if region is not None:

@@ -95,7 +95,7 @@ class Case(NamedTuple):
     credible_ratio: float
     controls: tuple[str, ...]
     fed: bool
-    surge_s: float
+    surge: float
     """Organic conversions the feed explains inside the window; NaN without a feed."""
     smallest_lift: float
     smallest_why: str
@@ -263,8 +263,8 @@ def _for(case: Case) -> tuple[str, ...]:
             f"{', '.join(case.controls)} saw no ad and followed the exposed regions before it "
             f"(dispersion {case.credible_ratio:.2f} of what counts and regional wandering explain)."
         )
-    if case.fed and np.isfinite(case.surge_s):
-        rows.append(f"the social feed was taken into account: {signed(case.surge_s)} conversions are organic surge.")
+    if case.fed and np.isfinite(case.surge):
+        rows.append(f"the social feed was taken into account: {signed(case.surge)} conversions are organic surge.")
     return tuple(rows)
 
 

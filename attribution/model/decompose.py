@@ -13,11 +13,12 @@ from attribution.model.fit import consider
 from attribution.model.layout import State
 
 if TYPE_CHECKING:
+    from attribution.model.design import Design
     from attribution.model.fit import Bank, Component, Fit, Mode
 
 
 class Parts(NamedTuple):
-    """Draws (S, R, T) of expected counts per bin, as if every bin had been observed in full."""
+    """Expected counts per bin, as if every bin had been observed in full: (S, R, T) draws, or (R, T) at the centre."""
 
     counterfactual: np.ndarray
     """Without the ad: baseline + break + organic."""
@@ -27,31 +28,72 @@ class Parts(NamedTuple):
     """The part that the organic surge and declared moments add (or take)."""
     ad: np.ndarray
     """The part that the airings caused."""
-    each: np.ndarray
-    """(S, J) incremental of each airing inside its window."""
 
 
-def draw(fit: Fit, count: int, *, rng: np.random.Generator) -> Parts:
-    """Draw from the posterior: component, then incrementals, then effects and paths given them."""
-    chosen = rng.choice(len(fit.components), size=count, p=fit.weight)
-    full = replace(fit.design, exposure=np.broadcast_to(fit.design.width, fit.design.y.shape).copy())
-    parts: list[tuple[np.ndarray, ...]] = []
+def centre(fit: Fit, *, tilt: np.ndarray | None = None) -> Parts:
+    """Return the parts at the middle of the mixture: every mode at its mean state, weighted; no draws, no noise.
+
+    ``tilt`` (J,) moves each incremental by so many posterior sds, all else to what is then expected.
+    """
+    full, total = _full(fit), None
+    for position in sorted({c.mode for c in fit.components}):
+        own = np.array([c.mode == position for c in fit.components])
+        weight = fit.weight[own].sum()
+        if weight < 1e-4:
+            continue
+        mine = [c for c, o in zip(fit.components, own, strict=True) if o]
+        share = fit.weight[own] / weight
+        best = mine[int(np.argmax(share))]
+        mean = share @ np.array([c.mean for c in mine])
+        amount = mean if tilt is None else mean + tilt * np.sqrt(np.diagonal(best.cov))
+        bank = consider(fit.design, fit.noise, fit.modes[position], np.array([best.kernel]))
+        state = _states(fit, fit.modes[position], bank, [best._replace(mean=amount)], None)[0]
+        parts = _parts(fit, full, best, state)
+        total = (
+            [weight * p for p in parts]
+            if total is None
+            else [t + weight * p for t, p in zip(total, parts, strict=True)]
+        )
+    if total is None:
+        raise FloatingPointError("no world holds any weight")
+    return Parts(*(part / fit.weight.sum() for part in total))
+
+
+def draw(fit: Fit, count: int, *, seed: int) -> Parts:
+    """Draw from the posterior: component, then incrementals, then effects and paths given them.
+
+    Components are taken systematically, and the noise of early bins does not depend on later ones, so that the bands
+    of a growing log move only as far as the data make them.
+    """
+    chosen = np.searchsorted(np.cumsum(fit.weight), (np.arange(count) + 0.5) / count)
+    full = _full(fit)
+    parts: list[Parts] = []
     for position in np.unique([fit.components[c].mode for c in chosen]):
         mode = fit.modes[position]
         mine = [fit.components[c] for c in chosen if fit.components[c].mode == position]
-        kernels = np.unique([c.kernel for c in mine])
-        bank = consider(fit.design, fit.noise, mode, kernels)
-        whole = replace(mode.layout, seen=np.ones_like(mode.layout.seen))
-        for component, state in zip(mine, _states(fit, mode, bank, mine, rng), strict=True):
-            mass = fit.design.mass[component.kernel]
-            mean = model.predict(full, replace(whole, kernel=mass), state)
-            amount = state.effects[whole.names["incremental"]] * fit.design.window_mass[component.kernel]
-            parts.append((mean.base, mean.broken - mean.quiet, mean.base - mean.broken, mean.ad, amount))
+        bank = consider(fit.design, fit.noise, mode, np.unique([c.kernel for c in mine]))
+        states = _states(fit, mode, bank, mine, np.random.default_rng([seed, int(position)]))
+        parts += [_parts(fit, full, component, state) for component, state in zip(mine, states, strict=True)]
     return Parts(*(np.array(column) for column in zip(*parts, strict=True)))
 
 
-def _states(fit: Fit, mode: Mode, bank: Bank, components: list[Component], rng: np.random.Generator) -> list[State]:
-    """Draw one state for each component around one mode."""
+def _full(fit: Fit) -> Design:
+    """Return the design as if every bin had been observed in full."""
+    return replace(fit.design, exposure=np.broadcast_to(fit.design.width, fit.design.y.shape).copy())
+
+
+def _parts(fit: Fit, full: Design, component: Component, state: State) -> Parts:
+    """Return the expected parts at one state of one component."""
+    layout = fit.modes[component.mode].layout
+    whole = replace(layout, seen=np.ones_like(layout.seen), kernel=fit.design.mass[component.kernel])
+    mean = model.predict(full, whole, state)
+    return Parts(mean.base, mean.broken - mean.quiet, mean.base - mean.broken, mean.ad)
+
+
+def _states(
+    fit: Fit, mode: Mode, bank: Bank, components: list[Component], rng: np.random.Generator | None
+) -> list[State]:
+    """Draw one state for each component around one mode; its mean where ``rng`` is None."""
     airings = len(fit.design.onset)
     n = int(bank.nuisance.sum())
     place = {int(m): i for i, m in enumerate(bank.kernels)}
@@ -59,10 +101,10 @@ def _states(fit: Fit, mode: Mode, bank: Bank, components: list[Component], rng: 
     amounts, effects = [], []
     for component in components:
         root = np.linalg.cholesky(component.cov + 1e-12 * np.eye(airings) * np.trace(component.cov))
-        amount = component.mean + root @ rng.standard_normal(airings)
+        amount = component.mean + (0.0 if rng is None else root @ rng.standard_normal(airings))
         own = slice(place[component.kernel] * airings, (place[component.kernel] + 1) * airings)
         target = bank.target[:, -1] - bank.target[:, own] @ amount
-        effects.append(inverse.T @ (inverse @ target + rng.standard_normal(n)))
+        effects.append(inverse.T @ (inverse @ target + (0.0 if rng is None else rng.standard_normal(n))))
         amounts.append(amount)
     white = bank.factor.white
     rows = np.zeros((white.shape[1] - 1, len(components)))
@@ -70,7 +112,7 @@ def _states(fit: Fit, mode: Mode, bank: Bank, components: list[Component], rng: 
     for s, component in enumerate(components):
         first = n + place[component.kernel] * airings
         rows[first : first + airings, s] = amounts[s]
-    noise = rng.standard_normal((len(white), len(components)))
+    noise = 0.0 if rng is None else rng.standard_normal((len(white), len(components)))
     paths = solve_upper(bank.factor, white[:, -1:] - white[:, :-1] @ rows + noise)
     states = []
     for s in range(len(components)):

@@ -202,16 +202,18 @@ def build(
     first, last = int(np.argmax(inside)), len(inside) - int(np.argmax(inside[::-1]))
     seen = slice(first, last)
     start, width = counts.seconds[seen], counts.width[seen]
-    total, complete = counts.total[seen], np.nan_to_num(counts.completeness[seen], nan=1.0)
+    order = np.argsort(counts.regions)  # by name: the order of a file's columns must not matter
+    labels = tuple(counts.regions[r] for r in order)
+    total = counts.total[seen][:, order]
+    complete = np.nan_to_num(counts.completeness[seen][:, order], nan=1.0)
     usable = np.isfinite(total) & (complete > 0)
     if masked is not None:
-        usable &= ~masked[seen]
+        usable &= ~masked[seen][:, order]
     reach = window_seconds(settings, length[others], step)
     for j, far in zip(others, reach, strict=True):
         usable[(start >= at[j]) & (start < at[j] + far)] = False
     seconds_seen = np.where(usable, width[:, None] * complete, 0.0)
     total = np.where(usable, total, 0.0)
-    labels = counts.regions
     if len(labels) > 1 and not _controlled(airings, members, labels):
         labels, total, seconds_seen = ("all",), *_together(total, seconds_seen, width)
     edge = _bins(start, width, onset, window)

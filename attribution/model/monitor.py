@@ -206,7 +206,7 @@ def _one_series(design: Design, noise: Noise, airing: int, *, lift_sd: float, al
 
 
 def _log_e(
-    design: Design, noise: Noise, airing: int, start: dict[str, fast.Mode], *, lift_sd: float
+    design: Design, noise: Noise, airing: int, start: dict[str, fast.Mode], *, lift_sd: float, alpha: float
 ) -> tuple[float, str] | None:
     """Return log E* of one look and the world that takes the claim away, if one does.
 
