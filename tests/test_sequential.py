@@ -324,7 +324,7 @@ def test_increment_interval_is_its_equation():
 
 def test_placebo_ranks_by_counting():
     rng = np.random.default_rng(11)
-    path, placebos = rng.normal(size=30), rng.normal(size=(99, 7)).round(1)
+    path, placebos = rng.normal(size=30).round(1), rng.normal(size=(99, 7)).round(1)  # with ties
     best = np.maximum.accumulate(path)
     exact = [(1 + (placebos.max(1) >= m).sum()) / 100 for m in best]
     np.testing.assert_allclose(sq.placebo_p(path, placebos), exact)
