@@ -23,6 +23,8 @@ MAX_AIRINGS = 100_000
 """Rows of an as-run log. Measured: 100,000 rows of CSV are read in about 1 s."""
 MAX_TEXT = 200_000_000
 """Bytes of text of an as-run log or a context, decompressed: 2,000 a row."""
+LONGEST = 366 * 86_400.0
+"""Seconds; a longer airing or moment is a mistake."""
 DEFAULT_LENGTH = 30.0
 """Seconds of a spot whose length the log does not say: the usual one."""
 ASSIGNMENTS = ("randomised holdout", "randomised timing")
@@ -136,7 +138,7 @@ def read_context(
         rows, table = load(source, most=MAX_AIRINGS)
     start, keep = times(table, found["start"], tz, ledger, rows)
     length, keep = _lengths(table, found, start, keep, tz, ledger, rows)
-    end = start + np.where(keep, np.round(np.nan_to_num(length) * 1e9), 0).astype(np.int64)
+    end = start + np.where(keep, np.round(np.where(keep, length, 0) * 1e9), 0).astype(np.int64)
     if "kind" in found:
         kind = np.array([str(k).lower() for k in labels(table[found["kind"]])], dtype=object)
         other = keep & ~np.isin(kind.astype(str), ["break", "organic"])
@@ -196,12 +198,12 @@ def _lengths(
         name = found["length_s"]
         column = table[name]
         length, odd = _durations(column, name, ledger)
-        wrong = keep & (odd | (length <= 0) | np.isinf(length))
+        wrong = keep & (odd | (length <= 0) | (length > LONGEST))
     elif "end" in found:
         name = found["end"]
         end, _ = find_clock(table[name], name=name, tz=tz, ledger=ledger).read(table[name])
         length = np.where(end == NAT, np.nan, (end - start) / 1e9)
-        wrong = keep & (length <= 0)
+        wrong = keep & ((length <= 0) | (length > LONGEST))
     else:
         ledger.note(
             "note",
@@ -215,7 +217,7 @@ def _lengths(
         name,
         rows,
         wrong,
-        "gives no length above 0: it ends before it starts, or is no duration",
+        "gives no length between 0 and a year: it ends before it starts, or is no duration",
         "left out",
         "this row takes no part in the analysis",
     )

@@ -212,10 +212,10 @@ def _given_widths(
         wide = np.where(ends[at] == NAT, np.nan, ends[at] - cells.time.astype(float))
     else:
         return None
-    bad = np.flatnonzero(~(wide > 0))
+    bad = np.flatnonzero(~((wide > 0) & (wide <= 400 * DAY)))
     if len(bad):
         raise ledger.fail(
-            f"row {int(cells.row[bad[0]])} ends before it starts or has no width; correct column "
+            f"row {int(cells.row[bad[0]])} ends before it starts, or has no width (or one of years); correct column "
             f"{found.get('width', found.get('end'))!r}"
         )
     out = np.zeros(len(starts))

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from attribution.shapes import as_array, as_text, first_line, flat, unique_names
 from attribution.tables import Ledger, ReadError, count_of
-from attribution.texts import HEAD, Text
+from attribution.texts import DAMAGED, HEAD, Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -94,7 +94,7 @@ def open_source(data: str | Path | pd.DataFrame, *, limit: int | None = None) ->
         raise ledger.fail("the file is empty")
     try:
         return _open_path(path, head, ledger, limit)
-    except (pa.ArrowException, OSError) as error:
+    except DAMAGED as error:
         raise ledger.fail(f"cannot be read: {first_line(error)}; is the file complete?") from error
 
 
@@ -123,7 +123,7 @@ def guarded(source: Source, columns: Sequence[str]) -> Iterator[tuple[np.ndarray
             source.ledger.read += len(number)
             if len(number):
                 yield number, batch
-    except (pa.ArrowException, OSError, EOFError, UnicodeError) as error:
+    except DAMAGED as error:
         where = f"after row {source.ledger.read:,}" if source.ledger.read else "at its first rows"
         why = f"a row is longer than {BLOCK >> 20} MB; is a quote left open?" if "straddl" in str(error) else ""
         raise source.ledger.fail(f"cannot be read {where}: {why or first_line(error)}") from error
@@ -218,7 +218,9 @@ def _select(batch: pa.RecordBatch, wanted: Sequence[str]) -> pa.RecordBatch:
         if pa.types.is_dictionary(array.type):
             array = array.dictionary_decode()
         wide = pa.types.is_large_string(array.type) or pa.types.is_string_view(array.type)
-        arrays.append(array.cast(pa.string()) if wide else array)
+        array = array.cast(pa.string()) if wide else array
+        array.validate(full=pa.types.is_string(array.type))  # a damaged file may hold text that is no UTF-8
+        arrays.append(array)
     return pa.RecordBatch.from_arrays(arrays, names=list(wanted))
 
 

@@ -7,6 +7,7 @@ import csv
 import gzip
 import io
 import re
+import zlib
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 HEAD = 1 << 16
 """Bytes looked at to tell what a file is."""
 CHUNK = 1 << 20
+DAMAGED = (pa.ArrowException, OSError, EOFError, UnicodeError, zlib.error)
+"""What decoders raise on a damaged file."""
 MAGIC = {
     b"\x89PNG": "a PNG picture",
     b"\xff\xd8\xff": "a JPEG picture",
@@ -65,7 +68,7 @@ class Text(io.RawIOBase):
             elif head[:4] == b"\x28\xb5\x2f\xfd":
                 inner = pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd")
             return cls(raw, inner, path.stat().st_size, ledger, limit)
-        except (OSError, EOFError, pa.ArrowException) as error:
+        except DAMAGED as error:
             raw.close()
             raise ledger.fail(f"the compressed file is damaged: {error}") from error
         except ValueError:

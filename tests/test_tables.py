@@ -127,6 +127,36 @@ def test_remarks_before_the_header_are_skipped(tmp_path):
     assert read_counts(write(tmp_path, "xl.csv", "sep=;\n" + ROWS.replace(",", ";"))).total.sum() == 12
 
 
+@pytest.mark.parametrize("kind", ["gz", "zst", "parquet", "feather", "xlsx"])
+def test_damaged_files_of_every_kind_are_one_error(tmp_path, kind):
+    """Damaged files of every kind: whichever byte is wrong, the answer is counts or a ReadError."""
+    path = tmp_path / f"f.{kind}"
+    table = frame().assign(region="north")
+    text = table.to_csv(index=False).encode() * 3
+    match kind:
+        case "gz":
+            path.write_bytes(gzip.compress(text))
+        case "zst":
+            path.write_bytes(pa.compress(text, codec="zstd", asbytes=True))
+        case "parquet":
+            table.to_parquet(path)
+        case "feather":
+            pyarrow.feather.write_feather(table, str(path), compression="uncompressed")
+        case "xlsx":
+            table.to_excel(path, index=False)
+    whole = path.read_bytes()
+    rng = np.random.default_rng(7)
+    for position in rng.integers(4, len(whole), 40):
+        damaged = bytearray(whole)
+        damaged[position] ^= int(rng.integers(1, 256))
+        path.write_bytes(damaged)
+        try:
+            counts = read_counts(path)
+        except ReadError:
+            continue
+        assert "read" in counts.findings[-1].what
+
+
 def test_too_large_a_table_is_refused_with_a_sentence(tmp_path):
     path = write(tmp_path, "f.csv", ROWS)
     with pytest.raises(ReadError, match="read_events aggregates"):
