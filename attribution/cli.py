@@ -25,10 +25,11 @@ EXIT_CODES = (
     "2 the command line is wrong; 130 stopped by Ctrl-C. The answer goes to standard output, remarks and errors to "
     "standard error; --json - puts JSON alone on standard output."
 )
-OPTION_OF = {"tz=": "--tz ZONE", "columns=": "--column ROLE=NAME", "kind=": "--kind NAME"}
+OPTION_OF = {"tz=": "--tz ZONE", "columns=": "--column ROLE=NAME", "kind=": "--kind NAME", "width=": "--width 60s"}
 """What an argument named in an error is called here."""
 WRITTEN = ("events.parquet", "counts.csv", "airings.csv", "social.csv", "audience.csv", "context.csv", "truth.json")
 """Files of a simulated event."""
+
 app = typer.Typer(
     help="Did this TV ad actually cause these conversions?",
     epilog=EXIT_CODES,
@@ -55,6 +56,9 @@ AirColumns = Annotated[
     typer.Option("--airings-column", metavar="ROLE=NAME", help="Which column of the airings is what."),
 ]
 Cumulative = Annotated[bool, typer.Option("--cumulative", help="The counts only grow: take differences.")]
+Width = Annotated[
+    str | None, typer.Option(help="Width of the bins, e.g. 60s; by default 1s, or the step of the counts.")
+]
 Kind = Annotated[str | None, typer.Option(help="Which kind of event to count, where a column tells them apart.")]
 JsonFile = Annotated[Path | None, typer.Option("--json", help="Write JSON to this file; - is standard output.")]
 
@@ -94,7 +98,7 @@ def pairs(given: Iterable[str] | None, option: str = "--column") -> dict[str, An
 
 
 def read_conversions(
-    path: Path, columns: dict[str, Any], tz: str | None, *, cumulative: bool, kind: str | None
+    path: Path, columns: dict[str, Any], tz: str | None, *, cumulative: bool, width: str | None, kind: str | None
 ) -> at.Counts:
     """Read events or counts, whichever the file holds, and say which and from which columns."""
     from attribution.outcomes import holds, read_outcomes
@@ -106,7 +110,7 @@ def read_conversions(
     with bar:
         task = bar.add_task("reading", total=1.0)
         counts = read_outcomes(
-            path, columns=columns, tz=tz, cumulative=cumulative, kind=kind,
+            path, columns=columns, tz=tz, cumulative=cumulative, width=width, kind=kind,
             progress=lambda share, rows: bar.update(task, completed=share, description=f"{rows:,} rows"),
         )  # fmt: skip
     remark(f"{path.name}: {', '.join(f'{role} = {column}' for role, column in counts.mapping)}")
@@ -141,6 +145,7 @@ def analyze(
     column: Columns = None,
     airings_column: AirColumns = None,
     cumulative: Cumulative = False,
+    width: Width = None,
     kind: Kind = None,
     report: Annotated[Path | None, typer.Option(help="Write the report: one HTML file that opens offline.")] = None,
     json_file: JsonFile = None,
@@ -148,7 +153,7 @@ def analyze(
     """Answer for every airing whether it caused these conversions."""
     with one_sentence():
         choices = read_settings(settings)
-        counts = read_conversions(conversions, pairs(column), tz, cumulative=cumulative, kind=kind)
+        counts = read_conversions(conversions, pairs(column), tz, cumulative=cumulative, width=width, kind=kind)
         log = at.read_airings(airings, columns=pairs(airings_column, "--airings-column"), tz=tz)
         remark(f"{airings.name}: {len(log):,} airing{'s' * (len(log) != 1)}; fitting")
         result = at.analyze(
@@ -177,12 +182,13 @@ def preflight(
     column: Columns = None,
     airings_column: AirColumns = None,
     cumulative: Cumulative = False,
+    width: Width = None,
     kind: Kind = None,
     json_file: JsonFile = None,
 ) -> None:
     """Say what in the data would harm the answer, where, and how to mend it. Exit code 1 on an error."""
     with one_sentence():
-        counts = read_conversions(conversions, pairs(column), tz, cumulative=cumulative, kind=kind)
+        counts = read_conversions(conversions, pairs(column), tz, cumulative=cumulative, width=width, kind=kind)
         log = at.read_airings(airings, columns=pairs(airings_column, "--airings-column"), tz=tz)
         moments = None if context is None else at.read_context(context, tz=tz)
         found = at.preflight(counts, log, context=moments)
@@ -204,7 +210,7 @@ def simulate(
     seed: Annotated[int, typer.Option(min=0, help="The same seed writes the same files, to the byte.")] = 7,
 ) -> None:
     """Write an event with a known truth: events, counts, airings, feeds, context, truth.json."""
-    from attribution.worlds import write_world
+    from attribution.archive import write_world
 
     with one_sentence():
         if scenario not in at.SCENARIOS:

@@ -73,17 +73,19 @@ def read_outcomes(
     columns: Mapping[str, Any] | None = None,
     tz: str | None = None,
     cumulative: bool = False,
+    width: str | None = None,
     kind: str | None = None,
     progress: Callable[[float, int], None] | None = None,
 ) -> Counts:
     """Read conversions from a file of events or of counts, whichever :func:`holds` says it is.
 
     The parameters are those of :func:`attribution.readers.read_counts` and
-    :func:`attribution.logs.read_events`; only counts can be cumulative.
+    :func:`attribution.logs.read_events`; only counts can be cumulative. Without ``width``, the bins of events are 1 s
+    wide and those of counts as wide as their steps.
     """
     if cumulative or holds(data, columns=columns)[0] == "counts":
-        return read_counts(data, columns=columns, tz=tz, cumulative=cumulative, kind=kind)
-    return read_events(data, columns=columns, tz=tz, kind=kind, progress=progress)
+        return read_counts(data, columns=columns, tz=tz, cumulative=cumulative, width=width, kind=kind)
+    return read_events(data, columns=columns, tz=tz, width=width or "1s", kind=kind, progress=progress)
 
 
 def _identifies(name: str) -> bool:
