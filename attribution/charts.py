@@ -29,11 +29,13 @@ UNITS = ((12 * 3600.0, "day", 86400.0), (1800.0, "h", 3600.0), (30.0, "min", 60.
 """Narrowest bin, name and seconds of the unit of time in which rates of such bins are given."""
 SMOOTHED_S = 5
 """The observed line is a mean over so many seconds; each bin itself stands behind it, faint."""
+HISTORY_S, HISTORY_BINS = 480.0, 40
+"""So much of the time before an airing is drawn: the longer of the two."""
 CLAIMED = ("caused", "suggestive", "association")
 COUNTED = ("observed", "counterfactual", "counterfactual_lower", "counterfactual_upper", "ad")
 
 
-def velocity(result: Analysis, *, mode: str = "light", region: str | None = None) -> Layers:
+def velocity(result: Analysis, *, mode: str = "light", region: str | None = None, airing: str | None = None) -> Layers:
     """Conversions per unit of time: observed, counterfactual with its band, and between them the ad's effect.
 
     Parameters
@@ -44,11 +46,14 @@ def velocity(result: Analysis, *, mode: str = "light", region: str | None = None
         ``"light"`` or ``"dark"``.
     region
         One region's series; by default the exposed regions together.
+    airing
+        Only this airing and those analysed together with it. By default everything, or where airings lie so far apart
+        that most of the chart would be empty, the airing with the largest e-value.
 
     Raises
     ------
     ValueError
-        When the region is not in the data; the valid ones are listed.
+        When the region or airing is not in the data; the valid ones are listed.
     """
     table = result.total
     if region is not None:
@@ -56,9 +61,25 @@ def velocity(result: Analysis, *, mode: str = "light", region: str | None = None
         if region not in regions:
             raise ValueError(f"region is {region!r}; choose one of {', '.join(regions)}")
         table = result.series[result.series["region"] == region]
+    if airing is None and scattered(result):
+        airing = leading_airing(result)
+    if airing is not None:
+        start = result.table.loc[result.table["airing"] == _known_airing(result, airing), "start"]
+        nearest = np.abs(table["time"].to_numpy() - start.to_numpy()[0]).argmin()
+        table = table[table["group"] == table["group"].to_numpy()[nearest]]
+    table = _near(table, result.table["start"])
     unit = rate_unit(table["width_s"])
     chart = _velocity_layers(mode, unit)
     return _with_data(chart, velocity_frames(table, result.airings, unit=unit), mode)
+
+
+def scattered(result: Analysis) -> bool:
+    """Say whether the airings lie so far apart that most of a common time axis would be empty."""
+    table = result.total.drop_duplicates("time")
+    if table["group"].nunique() < 2:
+        return False
+    span = (table["time"].max() - table["time"].min()).total_seconds()
+    return float(table["width_s"].sum()) < 0.5 * span
 
 
 def evidence(result: Analysis, *, mode: str = "light") -> Layers:
@@ -79,11 +100,7 @@ def response(result: Analysis, *, airing: str | None = None, mode: str = "light"
     mode
         ``"light"`` or ``"dark"``.
     """
-    names = list(result.table["airing"])
-    if airing is None:
-        airing = leading_airing(result)
-    elif airing not in names:
-        raise ValueError(f"airing is {airing!r}; choose one of {', '.join(map(str, names))}")
+    airing = leading_airing(result) if airing is None else _known_airing(result, airing)
     colours = palette(mode)
     kernel = result.kernel[result.kernel["airing"] == airing]
     kernel = kernel.assign(density=kernel["density"] * 100, lower=kernel["lower"] * 100, upper=kernel["upper"] * 100)
@@ -119,8 +136,8 @@ def airings(result: Analysis, *, mode: str = "light") -> Layers:
         shown = table.loc[sorted(order)]
     rows = shown[["airing", "incremental", "incremental_lower", "incremental_upper", "verdict"]].copy()
     rows["label"] = [
-        f"{signed(r.incremental)}  {r.verdict}" if math.isfinite(r.incremental) else str(r.verdict)
-        for r in rows.itertuples()
+        f"{signed(count)}  {word}" if math.isfinite(count) else str(word)
+        for count, word in zip(rows["incremental"].to_numpy(float), rows["verdict"], strict=True)
     ]
     rows["claimed"] = rows["verdict"].isin(CLAIMED)
     y = alt.Y("airing:N", title=None, sort=None, axis=alt.Axis(domain=False, labelLimit=220, grid=False))
@@ -128,7 +145,9 @@ def airings(result: Analysis, *, mode: str = "light") -> Layers:
     zero = alt.Chart(alt.NamedData("zero")).mark_rule(color=colours.muted).encode(x="zero:Q")
     colour = alt.condition("datum.claimed", alt.value(colours.observed), alt.value(colours.muted))
     interval = base.mark_rule(strokeWidth=2).encode(
-        x=alt.X("incremental_lower:Q", title="incremental conversions, with interval", axis=alt.Axis(grid=True)),
+        x=alt.X(
+            "incremental_lower:Q", title="incremental conversions, with interval", axis=alt.Axis(grid=True, tickCount=6)
+        ),
         x2="incremental_upper:Q",
         color=colour,
     )
@@ -144,8 +163,8 @@ def airings(result: Analysis, *, mode: str = "light") -> Layers:
 
 def leading_airing(result: Analysis) -> str:
     """Name the airing with the largest e-value; the first where none has one."""
-    values = result.table["e_value"].fillna(-1.0)
-    return str(result.table.loc[values.idxmax(), "airing"])
+    values = result.table["e_value"].fillna(-1.0).to_numpy()
+    return str(result.table["airing"].to_numpy()[values.argmax()])
 
 
 def rate_unit(width_s: pd.Series) -> tuple[str, float]:
@@ -218,10 +237,10 @@ def velocity_frames(
     inside = table[(table["time"] >= span[0]) & (table["time"] < span[1])]
     if "group" in inside:
         inside = inside.drop_duplicates("time").sort_values("time")
-    inside = thinned(inside)
+    inside = _with_gaps(thinned(inside))
     rates = _rates(inside, unit[1])
     seen = inside if observed is None else observed[(observed["time"] >= span[0]) & (observed["time"] < span[1])]
-    line = _observed(seen, unit[1])
+    line = _observed(_with_gaps(seen), unit[1])
     breaks = _breaks(airings, span)
     highest = np.nanmax([1e-9, *line["each"], *rates["counterfactual_upper"], *rates["with_ad"]])
     window = pd.DataFrame({"time": list(span), "rate": [0.0, headroom(float(highest))]})
@@ -249,6 +268,12 @@ def evidence_frames(result: Analysis) -> dict[str, pd.DataFrame]:
     limit = pd.DataFrame({"power": [math.log10(threshold)], "text": [f"1/α = {threshold:g}"]})
     window = pd.DataFrame({"lag_s": lags, "power": [min(powers), max(powers) * 1.05]})
     return {"path": path, "crossed": crossed, "limit": limit, "window": window}
+
+
+def no_model() -> pd.DataFrame:
+    """Return the table of a model that has not spoken yet: no bins, all columns."""
+    columns = pd.DataFrame(columns=list(COUNTED), dtype=float)
+    return columns.assign(time=pd.DatetimeIndex([], tz="UTC"), width_s=pd.Series(dtype=float))
 
 
 def thinned(table: pd.DataFrame, most: int = MAX_BINS) -> pd.DataFrame:
@@ -289,13 +314,20 @@ def headroom(highest: float) -> float:
 
 def _velocity_layers(mode: str, unit: tuple[str, float]) -> Layers:
     colours = palette(mode)
+    clock = "%H:%M:%S" if unit[1] == 1 else "%b %d, %H:%M"
     x = alt.X(
-        "time:T", title=None, scale=alt.Scale(type="utc", nice=False), axis=alt.Axis(format="%H:%M:%S", tickCount=8)
+        "time:T",
+        title=None,
+        scale=alt.Scale(type="utc", nice=False, domain=_moving("toNumber(toDate(data('window')[{}].time))")),
+        axis=alt.Axis(tickCount=8, labelFlush=False, format=clock),
     )
-    if unit[1] > 1:
-        x = alt.X("time:T", title=None, scale=alt.Scale(type="utc", nice=False), axis=alt.Axis(tickCount=8))
-    y = alt.Y("rate:Q", title=f"conversions / {unit[0]}", scale=alt.Scale(nice=False), axis=alt.Axis(tickCount=5))
-    # An invisible mark holds the axes' span, which therefore moves as data and never re-embeds the chart.
+    y = alt.Y(
+        "rate:Q",
+        title=f"conversions / {unit[0]}",
+        scale=alt.Scale(nice=False, domain=_moving("data('window')[{}].rate")),
+        axis=alt.Axis(tickCount=5),
+    )
+    # An invisible mark brings in the data set that holds the axes' span.
     frame = alt.Chart(alt.NamedData("window")).mark_point(opacity=0).encode(x=x, y=y)
     breaks = alt.Chart(alt.NamedData("breaks"))
     shade = breaks.mark_rect(color=colours.effect, opacity=0.14 if mode == "dark" else 0.28).encode(
@@ -333,6 +365,11 @@ def _velocity_layers(mode: str, unit: tuple[str, float]) -> Layers:
     return alt.layer(*layers).properties(width=860, height=300)
 
 
+def _moving(end: str) -> Any:
+    """Two ends of an axis, read from the rows of a data set: they move as data and never re-embed the chart."""
+    return [alt.ExprRef(end.format(0)), alt.ExprRef(end.format(1))]
+
+
 def _key(mode: str, *, smoothed: bool) -> list[alt.Chart]:
     """One short key above the plot, drawn with the marks that it explains."""
     colours = palette(mode)
@@ -362,11 +399,14 @@ def _evidence_layers(mode: str) -> Layers:
     y = alt.Y(
         "power:Q",
         title="e-value",
-        scale=alt.Scale(nice=False, zero=False),
+        scale=alt.Scale(nice=False, zero=False, domain=_moving("data('window')[{}].power")),
         axis=alt.Axis(tickCount=5, tickMinStep=1, labelExpr=label),
     )
     x = alt.X(
-        "lag_s:Q", title="seconds since the airing began", scale=alt.Scale(nice=False), axis=alt.Axis(tickCount=6)
+        "lag_s:Q",
+        title="seconds since the airing began",
+        scale=alt.Scale(nice=False, domain=_moving("data('window')[{}].lag_s")),
+        axis=alt.Axis(tickCount=6),
     )
     frame = alt.Chart(alt.NamedData("window")).mark_point(opacity=0).encode(x=x, y=y)
     limit = alt.Chart(alt.NamedData("limit"))
@@ -383,6 +423,22 @@ def _evidence_layers(mode: str) -> Layers:
     return alt.layer(frame, rule, named, others, leading, dot, words).properties(width=860, height=200)
 
 
+def _known_airing(result: Analysis, airing: str) -> str:
+    names = list(result.table["airing"])
+    if airing not in names:
+        raise ValueError(f"airing is {airing!r}; choose one of {', '.join(map(str, names))}")
+    return airing
+
+
+def _near(table: pd.DataFrame, starts: pd.Series) -> pd.DataFrame:
+    """Leave out history so long before the first airing that it would only squeeze the chart."""
+    inside = starts[(starts >= table["time"].min()) & (starts <= table["time"].max())]
+    if inside.empty:
+        return table
+    before = max(HISTORY_S, HISTORY_BINS * float(table["width_s"].min()))
+    return table[table["time"] >= inside.min() - pd.Timedelta(seconds=before)]
+
+
 def _rates(table: pd.DataFrame, unit_s: float) -> pd.DataFrame:
     """Turn counts per bin into rates at the middle of the bin; add what counterfactual and ad make together."""
     middle = table["time"] + pd.to_timedelta(table["width_s"] / 2, unit="s")
@@ -390,6 +446,17 @@ def _rates(table: pd.DataFrame, unit_s: float) -> pd.DataFrame:
     rates = pd.DataFrame({"time": middle, **{name: table[name] * scale for name in COUNTED}})
     rates["with_ad"] = rates["counterfactual"] + rates["ad"]
     return rates
+
+
+def _with_gaps(table: pd.DataFrame) -> pd.DataFrame:
+    """Put an unknown bin into every stretch without bins, so that no line is drawn across it."""
+    end = table["time"] + pd.to_timedelta(table["width_s"], unit="s")
+    silence = (table["time"].shift(-1) - end).dt.total_seconds()
+    before = silence > 1.5 * table["width_s"]
+    if not before.any():
+        return table
+    gaps = pd.DataFrame({"time": end[before], "width_s": silence[before]})
+    return pd.concat([table, gaps]).sort_values("time", ignore_index=True)
 
 
 def _observed(table: pd.DataFrame, unit_s: float) -> pd.DataFrame:

@@ -14,20 +14,15 @@ import pandas as pd
 
 from attribution import charts
 from attribution.theme import font_css, variables
+from attribution.verdict import RUNGS
 
 if TYPE_CHECKING:
     from attribution.analysis import Analysis
+    from attribution.verdict import Verdict
 
 MARKS = {"caused": "●", "suggestive": "◐", "association": "◐", "no effect": "○"}
 """A mark beside each verdict's word; the words not named here mean that there is no answer yet, or none to be had."""
 NO_ANSWER = "▲"
-RUNGS = {
-    5: "randomised holdout",
-    4: "randomised timing",
-    3: "regions without the ad",
-    2: "comparable breaks or a control series",
-    1: "a jump in one series",
-}
 FIGURES = {
     "incremental": ("Incremental conversions", "count", "interval"),
     "lift": ("Lift over the counterfactual", "percent", "interval"),
@@ -84,7 +79,7 @@ def report(result: Analysis, *, title: str = "Did this TV ad actually cause thes
         _verdict(result, title),
         _section("Conversion velocity", _svg(charts.velocity(result)) + _understanding(result)),
         _section("Evidence", _columns(_evidence(result))),
-        _section("Every airing", _table(result)),
+        _section("Every airing", table_html(result) + _csv(result)),
         _section("Findings in the data", findings_html(result.findings)),
         _section("Settings", _settings(result)),
     ]
@@ -165,7 +160,7 @@ def findings_html(findings: tuple[Any, ...]) -> str:
     rows = "".join(
         f'<tr><td class="level {escape(f.level)}">{signs.get(f.level, escape(f.level))}</td>'
         f"<td>{escape(f.what)}</td><td>{escape(f.rows)}</td><td>{escape(f.harm)}</td><td>{escape(f.mend)}</td></tr>"
-        for f in sorted(findings, key=lambda f: order.get(f.level, 3))
+        for f in sorted(dict.fromkeys(findings), key=lambda f: order.get(f.level, 3))
     )
     head = "<tr><th>Level</th><th>What</th><th>Where</th><th>Harm</th><th>Mend</th></tr>"
     return f'<div class="scroll"><table class="words"><thead>{head}</thead><tbody>{rows}</tbody></table></div>'
@@ -185,11 +180,11 @@ def explanation(result: Analysis) -> list[str]:
         f"before, from regions without the ad and from the feeds; its band holds {1 - result.alpha:.0%}."
     )
     sentences = [solid, dashed]
-    for row in table.itertuples():
-        if math.isfinite(row.incremental):
-            span = interval(row._asdict(), "incremental", "count")
+    for row in table.to_dict("records"):
+        if math.isfinite(row["incremental"]):
+            span = interval(row, "incremental", "count")
             sentences.append(
-                f"For {row.airing} the area between them is {figure(row.incremental, 'count')} conversions"
+                f"For {row['airing']} the area between them is {figure(row['incremental'], 'count')} conversions"
                 + (f" ({span})." if span else ".")
             )
     sentences.append(
@@ -199,6 +194,8 @@ def explanation(result: Analysis) -> list[str]:
     return sentences[:12]
 
 
+MAX_CASES = 12
+"""The evidence of so many airings is written out."""
 SIDE_BY_SIDE = 4
 """So many airings stand side by side in the table; more become its rows."""
 UNIT_WORDS = {"s": "second", "min": "minute", "h": "hour", "day": "day"}
@@ -229,17 +226,10 @@ def _verdict(result: Analysis, title: str) -> str:
 
 
 def _evidence(result: Analysis) -> list[str]:
-    verdict = result.verdict
-    lists = [
-        ("For", verdict.evidence_for),
-        ("Against", verdict.evidence_against),
-        ("What would change it", verdict.would_change),
-    ]
-    words = "".join(
-        f"<h3>{name}</h3><ul>{''.join(f'<li>{escape(s)}</li>' for s in sentences)}</ul>"
-        for name, sentences in lists
-        if sentences
-    )
+    words = "".join(_case(verdict, named=len(result.verdicts) > 1) for verdict in result.verdicts[:MAX_CASES])
+    left = len(result.verdicts) - MAX_CASES
+    if left > 0:
+        words += f'<p class="muted">{left} further airings: their figures stand in the table.</p>'
     drawn = []
     if result.evidence["log_e"].notna().any():
         drawn.append(_svg(charts.evidence(result).properties(width=420)))
@@ -249,8 +239,31 @@ def _evidence(result: Analysis) -> list[str]:
     return [words, *drawn]
 
 
-def _table(result: Analysis) -> str:
-    """Write the table of airings; few of them stand side by side, so that no figure needs scrolling."""
+def _case(verdict: Verdict, *, named: bool) -> str:
+    """Write what speaks for and against one verdict, and what would change it."""
+    sentence = escape(verdict.sentence)
+    head = (
+        f"<h3>{mark(verdict.word)} {escape(verdict.airing)}: {escape(verdict.word)}</h3><p>{sentence}</p>"
+        if named
+        else ""
+    )
+    lists = (
+        ("For", verdict.evidence_for),
+        ("Against", verdict.evidence_against),
+        ("What would change it", verdict.would_change),
+    )
+    return head + "".join(
+        f'<p class="label">{name}</p><ul>{"".join(f"<li>{escape(s)}</li>" for s in sentences)}</ul>'
+        for name, sentences in lists
+        if sentences
+    )
+
+
+def table_html(result: Analysis) -> str:
+    """Write the table of airings with intervals, and the reason for every unknown figure.
+
+    Few airings stand side by side, so that no figure needs scrolling; many are the rows.
+    """
     notes: dict[str, int] = {}
     heads, columns = [], []
     for _, row in result.table.iterrows():
@@ -268,12 +281,13 @@ def _table(result: Analysis) -> str:
         lines = [head + "".join(cells) for head, cells in zip(heads, columns, strict=True)]
     body = "".join(f"<tr>{line}</tr>" for line in lines)
     foot = "".join(f"<li>{escape(why)}</li>" for why in notes)
+    reasons = f'<p class="label notes">Why a figure is unknown</p><ol class="muted">{foot}</ol>' if notes else ""
+    return f'<div class="scroll"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>{reasons}'
+
+
+def _csv(result: Analysis) -> str:
     data = base64.b64encode(result.table.to_csv(index=False).encode()).decode()
-    return (
-        f'<div class="scroll"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
-        + (f'<p class="label notes">Why a figure is unknown</p><ol class="muted">{foot}</ol>' if notes else "")
-        + f'<p><a download="airings.csv" href="data:text/csv;base64,{data}">Save the whole table as CSV</a></p>'
-    )
+    return f'<p><a download="airings.csv" href="data:text/csv;base64,{data}">Save the whole table as CSV</a></p>'
 
 
 def _cell(result: Analysis, row: pd.Series, name: str, notes: dict[str, int]) -> str:
@@ -332,7 +346,7 @@ body{margin:0;background:var(--background);color:var(--ink);font:15px/1.55 var(-
 main{max-width:1080px;margin:0 auto;padding:32px 24px 64px}
 h1{font:600 40px/1.15 var(--mono);margin:6px 0 10px;text-transform:uppercase;letter-spacing:.02em}
 h2{font:600 12px/1.3 var(--mono);letter-spacing:.12em;text-transform:uppercase;margin:0 0 14px}
-h3{font:600 11px/1.3 var(--mono);letter-spacing:.1em;text-transform:uppercase;color:var(--muted);margin:14px 0 4px}
+h3{font:600 13px/1.4 var(--mono);margin:20px 0 2px}h3+p{margin:2px 0 8px}h3:first-child{margin-top:0}
 .square{display:inline-block;width:7px;height:7px;background:var(--effect);margin-right:9px;vertical-align:1px}
 header{border-left:6px solid var(--effect);padding:2px 0 2px 20px;margin-bottom:24px}
 .label,th{font:400 11px/1.4 var(--mono);letter-spacing:.06em;color:var(--muted)}

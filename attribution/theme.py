@@ -150,6 +150,20 @@ def variables(mode: str) -> str:
     return ";".join([*pairs, f"--mono:{MONO}", f"--prose:{PROSE}"])
 
 
+def adaptive_variables() -> str:
+    """CSS custom properties that take the colours of the mode their element is shown in (``color-scheme``).
+
+    Examples
+    --------
+    >>> adaptive_variables().split(";")[0]
+    '--background:light-dark(#FFFFFF,#0A0C0F)'
+    """
+    light, dark = palette("light"), palette("dark")
+    names = Palette.__dataclass_fields__
+    pairs = [f"--{n.replace('_', '-')}:light-dark({getattr(light, n)},{getattr(dark, n)})" for n in names]
+    return ";".join([*pairs, f"--mono:{MONO}", f"--prose:{PROSE}"])
+
+
 def chart_config(mode: str) -> dict[str, Any]:
     """Vega-Lite ``config`` of one mode: fonts, dotted horizontal grid, no frame."""
     colours = palette(mode)

@@ -11,6 +11,7 @@ import pytest
 
 from attribution.settings import Settings
 from attribution.tables import Finding
+from attribution.verdict import Verdict
 
 START = pd.Timestamp("2026-02-08T20:36:00Z")
 BANDED = ("incremental", "lift", "response_peak", "iroas", "roi")
@@ -19,20 +20,6 @@ FIGURES = (
     *("counterfactual", "robust_lower", "robust_upper", "probability_positive", "e_value", "anytime_p", "placebo_p"),
     *("placebos", "minimum_detectable_lift"),
 )
-
-
-@dataclass(frozen=True)
-class MadeVerdict:
-    airing: str
-    word: str
-    rung: int
-    sentence: str
-    evidence_for: tuple[str, ...] = ("The e-value is 4,820; 20 was needed.",)
-    evidence_against: tuple[str, ...] = ("The social feed rose 12% in the same minute.",)
-    would_change: tuple[str, ...] = ("A region without the ad that rises as much would refute it.",)
-
-    def __str__(self) -> str:
-        return self.sentence
 
 
 @dataclass(frozen=True)
@@ -45,8 +32,8 @@ class MadeAnalysis:
     evidence: pd.DataFrame
     shares: pd.DataFrame
     kernel: pd.DataFrame
-    verdicts: tuple[MadeVerdict, ...]
-    verdict: MadeVerdict
+    verdicts: tuple[Verdict, ...]
+    verdict: Verdict
     reasons: pd.DataFrame
     airings: pd.DataFrame
     as_of: pd.Timestamp
@@ -126,7 +113,15 @@ def make_analysis(*, airings: int = 2, bins: int = 600, width_s: float = 1.0, na
         "kernel": ["airing", "lag_s", "density", "lower", "upper"],
     }
     verdicts = tuple(
-        MadeVerdict(n, w, 3, f"{n}: {w}, {i:+,.0f} conversions.")
+        Verdict(
+            airing=n,
+            word=w,
+            rung=3,
+            sentence=f"{n}: {w}, {i:+,.0f} conversions.",
+            evidence_for=("The e-value is 4,820; 20 was needed.",),
+            evidence_against=("The social feed rose 12% in the same minute.",),
+            would_change=("A region without the ad that rises as much would refute it.",),
+        )
         for n, w, i in zip(names, table["verdict"], table["incremental"], strict=True)
     )
     return MadeAnalysis(
