@@ -22,7 +22,7 @@ ASSIGNMENTS = ("", "randomised holdout", "randomised timing")
 
 
 BRIEF_LAG = Kernel(family="gamma", mode=10.0)
-"""The brief's peak, 10 s after exposure, with a gamma around it."""
+"""The brief's peak, 10 s after the start, with a gamma around it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +128,7 @@ class Scenario:
     break_step, break_step_sd
         Relative rise of traffic in a break whatever is aired, and the sd of its log from break to break.
     kernel
-        Lag from exposure to conversion; exposure is even over the airing.
+        Lag from the delivered start of an airing to the conversion.
     stream_delay_s, stream_delay_sd
         Mean and sd over viewers of the lag from transmission to screen, seconds.
     surge

@@ -61,7 +61,8 @@ class Settings:
     response_peak
         Prior mode of that lag, after the delivered start of the airing.
     response_peak_logsd
-        Sd of the log of that mode: 0 holds the mode fixed, 0.5 is vague.
+        Sd of the log of that mode: 0 holds the mode fixed. The defaults, 30 s and 0.7, are vague: they hold the
+        brief's 10 s and the published 45 s to 90 s alike.
     stream_delay
         Lag from transmission to the viewer's screen: a duration, or ``none``, ``antenna``, ``cable``, ``stream``.
     stream_delay_sd
@@ -91,8 +92,8 @@ class Settings:
     """
 
     kernel: str = "learnt"
-    response_peak: str = "45s"
-    response_peak_logsd: float = 0.5
+    response_peak: str = "30s"
+    response_peak_logsd: float = 0.7
     stream_delay: str = "none"
     stream_delay_sd: float | None = None
     window: str = "auto"

@@ -250,8 +250,8 @@ def _for(case: Case) -> tuple[str, ...]:
     rows = []
     if np.isfinite(case.decided_s):
         rows.append(
-            f"the e-value passed {1 / case.alpha:g} on two consecutive looks {duration(case.decided_s)} after the start "
-            f"and stands at {odds(case.log_e)}; it may be watched at every second."
+            f"the e-value passed {1 / case.alpha:g} on two consecutive looks, {duration(case.decided_s)} after the "
+            f"start, at {odds(case.log_e)}; it may be watched at every second."
         )
     if case.lower > 0:
         rows.append(
@@ -334,7 +334,8 @@ def summarise(verdicts: tuple[Verdict, ...], *, alpha: float) -> Verdict:
         rung=max(v.rung for v in tally[word]),
         sentence=f"Of {len(verdicts)} airings: {counts}. Strongest word for {shown}.",
         evidence_against=(
-            f"{len(verdicts)} airings were looked at: at a level of {alpha:g}, up to {alpha * len(verdicts):.1f} pass by chance.",
+            f"{len(verdicts)} airings were looked at: at a level of {alpha:g}, up to {alpha * len(verdicts):.1f} "
+            "pass by chance.",
         )
         if word in CLAIMS
         else (),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import operator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,7 @@ import pandas as pd
 from scipy.signal import lfilter
 
 from attribution.airings import normalise
-from attribution.archive import write_world
+from attribution.archive import write_events, write_table
 from attribution.counts import Counts
 from attribution.emission import KINDS, Traffic, emit, mixes
 from attribution.kernels import bin_mass, delayed
@@ -253,7 +254,7 @@ def _expected(scenario: Scenario, second: np.ndarray, streams: dict[str, np.rand
     kernel = delayed(scenario.kernel, scenario.stream_delay_s, scenario.stream_delay_sd)
     for j, spot in enumerate(scenario.airings):
         reach = shares * [name in scenario.exposed(spot) for name in regions]
-        mass = bin_mass(kernel, second, np.ones(n), spot.at_s, spot.length_s)
+        mass = bin_mass(kernel, second, np.ones(n), spot.at_s)
         ad[j] = mass[:, None] * (scenario.incremental(spot) * reach / reach.sum())
     if (counterfactual + ad.sum(axis=0) < 0).any():
         raise ValueError(f"lift is {scenario.lift}; an airing takes away more than there is: choose one nearer to 0")
@@ -376,3 +377,21 @@ def _table(rows: list[dict], table: str) -> pd.DataFrame:
     times = pd.DataFrame({"start": pd.DatetimeIndex([], tz="UTC"), "end": pd.DatetimeIndex([], tz="UTC")})
     frame = normalise(pd.DataFrame(rows) if rows else times, table)
     return frame.sort_values("start", kind="stable", ignore_index=True)
+
+
+def write_world(world: World, directory: str | Path) -> Path:
+    """Write a world as files an analyst would have, and the truth beside them; files of their names are replaced.
+
+    ``events.parquet`` (the conversions, one a row), ``counts.csv`` (a second, region, channel and device a row; empty
+    where the count is unknown), ``airings.csv``, ``social.csv``, ``audience.csv``, ``context.csv`` and ``truth.json``.
+    """
+    place = Path(directory)
+    place.mkdir(parents=True, exist_ok=True)
+    write_events(world.events(kinds=("conversion",)), place / "events.parquet")
+    write_table(world.counts.to_frame(), place / "counts.csv", whole="count")
+    write_table(world.social, place / "social.csv", whole="count")
+    write_table(world.audience, place / "audience.csv", whole="viewers")
+    write_table(world.airings, place / "airings.csv")
+    write_table(world.context, place / "context.csv")
+    (place / "truth.json").write_text(world.truth.to_json() + "\n", encoding="utf-8")
+    return place

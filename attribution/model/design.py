@@ -25,6 +25,10 @@ GAMMA_SHAPES = {(2.0, 0.0): 0.10, (3.0, 0.0): 0.30, (5.0, 0.0): 0.10, (3.0, 0.12
 """(shape, share of a 60-s tail): prior weight, when the kernel is learnt (methods, section 2)."""
 
 
+MODE_STEP = 0.15
+"""Log steps of the grid over the mode of the lag (at most 25 points): finer than strong data can tell."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Design:
     """The arrays of the model for one group of airings whose responses overlap.
@@ -109,7 +113,8 @@ def response_bank(settings: Settings) -> tuple[tuple[Kernel | Delayed, ...], np.
     A grid over the log of the mode (a normal prior around ``response_peak``) times the shapes of the family.
     """
     peak, spread = seconds(settings.response_peak), settings.response_peak_logsd
-    steps = np.linspace(-2.4, 2.4, 13) if spread > 0 else np.zeros(1)
+    points = 2 * int(np.clip(np.ceil(2.4 * spread / MODE_STEP), 4, 12)) + 1
+    steps = np.linspace(-2.4, 2.4, points) if spread > 0 else np.zeros(1)
     modes = peak * np.exp(spread * steps)
     mode_weight = np.exp(-0.5 * steps**2)
     if settings.kernel == "learnt":

@@ -196,9 +196,10 @@ def _anchors(design: Design) -> list[int]:
     """Return the kernels to linearise around: the middle of the prior, and both flanks when the mode is vague."""
     modes = design.peak
     distinct = np.unique(modes)
-    chosen = (
-        distinct[[len(distinct) // 2]] if len(distinct) < 3 or distinct[-1] < 3 * distinct[0] else distinct[[3, 6, 9]]
-    )
+    if distinct[-1] < 3 * distinct[0]:
+        chosen = distinct[[len(distinct) // 2]]
+    else:
+        chosen = distinct[np.round(np.array([0.2, 0.5, 0.8]) * (len(distinct) - 1)).astype(int)]
     return [int(np.argmax(np.where(modes == mode, design.kernel_weight, -1.0))) for mode in chosen]
 
 

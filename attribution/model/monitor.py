@@ -47,10 +47,15 @@ class Evidence:
     explained: str = ""
     """The world that explains the data as well without the ad, where the plain mixture would have claimed it."""
 
-    @property
-    def last(self) -> float:
-        """E-value at the last look; 1 before the first."""
-        return float(np.exp(min(self.log_e[-1], 700.0))) if len(self.log_e) else 1.0
+    def stopped(self, alpha: float) -> float:
+        """Log e-value where watching stops: at the decision if there was one, else at the last look; 0 before any.
+
+        A decision is a stopping time, so the value there is an e-value whatever the path does afterwards.
+        """
+        if not len(self.log_e):
+            return 0.0
+        decided = self.decided(alpha)
+        return float(self.log_e[-1] if decided is None else self.log_e[self.time == decided][0])
 
     @property
     def anytime_p(self) -> np.ndarray:
