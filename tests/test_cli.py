@@ -6,6 +6,7 @@ import json
 import math
 import subprocess
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -168,3 +169,38 @@ def test_help_is_quick_and_documents_the_exit_codes():
     assert not loaded
     for command in ([], ["analyze"], ["preflight"], ["simulate"]):
         assert "Exit codes: 0 answered" in " ".join(run(*command, "--help").stdout.split())
+
+
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+MOMENTS = {
+    "au_events_multi_collector/airings_fake_nsw.csv": ("nsw_election_2019-03-23.csv.gz",),
+    "au_events_multi_collector/airings_fake_qanda.csv": ("qanda_2018-11-08.csv.gz",),
+    "gdq_donations_per_minute/airings_sgdq2019_run_starts.csv": ("sgdq2019.csv.gz", "--column", "count=donors_cum"),
+    "nab_realtweets_5min/airings_fake.csv": ("mentions_per_5min.csv.gz", "--tz", "UTC"),
+    "nasa1995_per_second/airings_fake.csv": ("requests_per_second.parquet",),
+    "wc98_per_minute/airings_half_times.csv": ("requests_per_minute.csv.gz",),
+}
+"""Moments in real series at which no ad ran, and the series with what its names leave open."""
+MOST = 8
+"""Of a longer list, so many moments are judged: the suite stays short."""
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not DATA.is_dir(), reason="needs ../shared/data beside the project")
+def test_every_list_of_real_moments_is_known_here():
+    assert sorted(p.relative_to(DATA).as_posix() for p in DATA.glob("*/airings_*.csv")) == sorted(MOMENTS)
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not DATA.is_dir(), reason="needs ../shared/data beside the project")
+@pytest.mark.parametrize("moments", MOMENTS)
+def test_every_real_folder_is_answered_and_no_moment_is_called_caused(moments, tmp_path):
+    series, *options = MOMENTS[moments]
+    log = pd.read_csv(DATA / moments).head(MOST)
+    log.to_csv(tmp_path / "airings.csv", index=False)
+    result = run("analyze", (DATA / moments).parent / series, tmp_path / "airings.csv", *options, "--json", "-")
+    assert result.exit_code == 0, result.output
+    rows = json.loads(result.stdout)["airings"]
+    assert {row["airing"] for row in rows} == set(log["airing"])
+    assert all(row["sentence"] for row in rows)
+    assert not [row["airing"] for row in rows if row["verdict"] == "caused"]
