@@ -1,8 +1,7 @@
-"""A simulated world as the files an analyst would have, and its truth beside them."""
+"""A simulated world as files: events streamed to Parquet, tables as CSV with times in ISO text."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,47 +11,27 @@ import pyarrow.parquet as pq
 from attribution.emission import join
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
     from attribution.events import EventBatch
-    from attribution.worlds import World
 
-GROUP_S = 60
-"""Seconds of events in one row group of the Parquet file."""
+GROUP = 60
+"""Batches in one row group of a Parquet file."""
 
 
-def write_world(world: World, directory: str | Path) -> Path:
-    """Write a world as files an analyst would have, and the truth beside them.
-
-    ``events.parquet`` (the conversions, one a row, streamed), ``counts.csv`` (a second, region, channel and device a
-    row; empty where the count is unknown), ``airings.csv``, ``social.csv``, ``audience.csv``, ``context.csv`` and
-    ``truth.json``. Files of these names are replaced.
-
-    Returns
-    -------
-    Path
-        The directory.
-    """
-    place = Path(directory)
-    place.mkdir(parents=True, exist_ok=True)
+def write_events(batches: Iterable[EventBatch], path: Path) -> None:
+    """Write events to a Parquet file, a row group at a time: only that much is in memory."""
     writer, group = None, []
-    for i, batch in enumerate(world.events(kinds=("conversion",)), start=1):
+    for batch in batches:
         group.append(batch)
-        if i % GROUP_S == 0:
-            writer = _append(writer, place / "events.parquet", group)
+        if len(group) == GROUP:
+            writer = _append(writer, path, group)
             group = []
-    writer = _append(writer, place / "events.parquet", group) if group or writer is None else writer
-    writer.close()
-    counts = world.counts.to_frame()
-    counts["count"] = counts["count"].astype("Int64")
-    for name, frame in (
-        ("counts", counts),
-        ("airings", world.airings),
-        ("social", world.social.astype({"count": "Int64"})),
-        ("audience", world.audience.astype({"viewers": "Int64"})),
-        ("context", world.context),
-    ):
-        _plain(frame).to_csv(place / f"{name}.csv", index=False, lineterminator="\n")
-    (place / "truth.json").write_text(world.truth.to_json() + "\n", encoding="utf-8")
-    return place
+    if group:
+        writer = _append(writer, path, group)
+    if writer is not None:
+        writer.close()
 
 
 def _append(writer: pq.ParquetWriter | None, path: Path, batches: list[EventBatch]) -> pq.ParquetWriter:
@@ -62,12 +41,12 @@ def _append(writer: pq.ParquetWriter | None, path: Path, batches: list[EventBatc
     return writer
 
 
-def _plain(frame: pd.DataFrame) -> pd.DataFrame:
-    """Write times as ISO text in UTC, each different one once."""
-    out = frame.copy()
+def write_table(frame: pd.DataFrame, path: Path, *, whole: str = "") -> None:
+    """Write a table as CSV: times as ISO text in UTC, the column ``whole`` as whole numbers, unknown as empty."""
+    out = frame.astype({whole: "Int64"}) if whole else frame.copy()
     for name in out.columns:
         if isinstance(out[name].dtype, pd.DatetimeTZDtype):
-            codes, moments = pd.factorize(out[name])
+            codes, moments = pd.factorize(out[name])  # each different moment is written out once
             text = [moment.isoformat().replace("+00:00", "Z") for moment in moments]
             out[name] = np.array(text, dtype=object)[codes] if text else []
-    return out
+    out.to_csv(path, index=False, lineterminator="\n")

@@ -11,11 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 from scipy.stats import chi2, norm
 
-from attribution.archive import write_world
 from attribution.emission import KINDS
 from attribution.events import bin_batch
 from attribution.scenarios import SCENARIOS, Faults, Pause, Scenario, Spot
-from attribution.worlds import simulate
+from attribution.worlds import simulate, write_world
 
 SHORT = Scenario(
     minutes=4, event_rate=600.0, breaks=(Pause(break_id="b", at_s=60, length_s=60),), break_step=0.3, surge="shared",
