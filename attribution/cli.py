@@ -210,7 +210,7 @@ def simulate(
     seed: Annotated[int, typer.Option(min=0, help="The same seed writes the same files, to the byte.")] = 7,
 ) -> None:
     """Write an event with a known truth: events, counts, airings, feeds, context, truth.json."""
-    from attribution.archive import write_world
+    from attribution.worlds import write_world
 
     with one_sentence():
         if scenario not in at.SCENARIOS:
