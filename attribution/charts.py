@@ -35,7 +35,14 @@ CLAIMED = ("caused", "suggestive", "association")
 COUNTED = ("observed", "counterfactual", "counterfactual_lower", "counterfactual_upper", "ad")
 
 
-def velocity(result: Analysis, *, mode: str = "light", region: str | None = None, airing: str | None = None) -> Layers:
+def velocity(
+    result: Analysis,
+    *,
+    mode: str = "light",
+    region: str | None = None,
+    airing: str | None = None,
+    key: bool = True,
+) -> Layers:
     """Conversions per unit of time: observed, counterfactual with its band, and between them the ad's effect.
 
     Parameters
@@ -49,18 +56,22 @@ def velocity(result: Analysis, *, mode: str = "light", region: str | None = None
     airing
         Only this airing and those analysed together with it. By default everything, or where airings lie so far apart
         that most of the chart would be empty, the airing with the largest e-value.
+    key
+        Draw the key above the plot; a page that writes its own leaves it out.
 
     Raises
     ------
     ValueError
         When the region or airing is not in the data; the valid ones are listed.
     """
-    table = result.total
+    table = drawn(result)
     if region is not None:
         regions = sorted(set(result.series["region"]))
         if region not in regions:
             raise ValueError(f"region is {region!r}; choose one of {', '.join(regions)}")
         table = result.series[result.series["region"] == region]
+    if table.empty:
+        raise ValueError("the analysis has no bins to draw: every airing lies outside the data, or has not begun")
     if airing is None and scattered(result):
         airing = leading_airing(result)
     if airing is not None:
@@ -69,13 +80,13 @@ def velocity(result: Analysis, *, mode: str = "light", region: str | None = None
         table = table[table["group"] == table["group"].to_numpy()[nearest]]
     table = _near(table, result.table["start"])
     unit = rate_unit(table["width_s"])
-    chart = _velocity_layers(mode, unit)
+    chart = _velocity_layers(mode, unit, key=key)
     return _with_data(chart, velocity_frames(table, result.airings, unit=unit), mode)
 
 
 def scattered(result: Analysis) -> bool:
     """Say whether the airings lie so far apart that most of a common time axis would be empty."""
-    table = result.total.drop_duplicates("time")
+    table = drawn(result).drop_duplicates("time")
     if table["group"].nunique() < 2:
         return False
     span = (table["time"].max() - table["time"].min()).total_seconds()
@@ -102,6 +113,8 @@ def response(result: Analysis, *, airing: str | None = None, mode: str = "light"
     """
     airing = leading_airing(result) if airing is None else _known_airing(result, airing)
     colours = palette(mode)
+    if result.kernel.empty:
+        raise ValueError("the analysis has no response to draw: every airing lies outside the data, or has not begun")
     kernel = result.kernel[result.kernel["airing"] == airing]
     kernel = kernel.assign(density=kernel["density"] * 100, lower=kernel["lower"] * 100, upper=kernel["upper"] * 100)
     row = result.table[result.table["airing"] == airing]
@@ -198,7 +211,7 @@ def signed(value: float) -> str:
 @cache
 def velocity_spec(mode: str) -> dict[str, Any]:
     """Compile the live velocity chart once per mode; its data sets are what :func:`velocity_frames` returns."""
-    chart = _velocity_layers(mode, ("s", 1.0)).properties(width="container", height=330)
+    chart = _velocity_layers(mode, ("s", 1.0), key=False).properties(width="container", height=330)
     return _configured(chart, mode).to_dict()
 
 
@@ -251,7 +264,9 @@ def velocity_frames(
 
 def evidence_frames(result: Analysis) -> dict[str, pd.DataFrame]:
     """Build the data sets of the evidence chart: a path for each airing, the threshold, where it was crossed."""
-    path = result.evidence.merge(result.table[["airing", "start"]], on="airing")
+    looks = result.evidence if len(result.evidence) else pd.DataFrame(columns=["airing", "time", "log_e"])
+    kinds = {"time": "datetime64[ns, UTC]", "log_e": float}
+    path = looks.merge(result.table[["airing", "start"]], on="airing").astype(kinds)
     threshold = 1 / result.alpha
     path["lag_s"] = (path["time"] - path["start"]).dt.total_seconds()
     # Beyond 1e12 a reader distinguishes nothing, and below 1/1000 the path would only squeeze the part that matters.
@@ -270,10 +285,12 @@ def evidence_frames(result: Analysis) -> dict[str, pd.DataFrame]:
     return {"path": path, "crossed": crossed, "limit": limit, "window": window}
 
 
-def no_model() -> pd.DataFrame:
-    """Return the table of a model that has not spoken yet: no bins, all columns."""
-    columns = pd.DataFrame(columns=list(COUNTED), dtype=float)
-    return columns.assign(time=pd.DatetimeIndex([], tz="UTC"), width_s=pd.Series(dtype=float))
+def drawn(result: Analysis | None) -> pd.DataFrame:
+    """Return an analysis' ``total``; where there is none, no bins but all columns."""
+    if result is not None and len(result.total):
+        return result.total
+    columns = pd.DataFrame(columns=[*COUNTED, "width_s", "group"], dtype=float)
+    return columns.assign(time=pd.DatetimeIndex([], tz="UTC"))
 
 
 def thinned(table: pd.DataFrame, most: int = MAX_BINS) -> pd.DataFrame:
@@ -312,7 +329,7 @@ def headroom(highest: float) -> float:
 # ----------------------------------------------------------------------------------------------------------- the layers
 
 
-def _velocity_layers(mode: str, unit: tuple[str, float]) -> Layers:
+def _velocity_layers(mode: str, unit: tuple[str, float], *, key: bool) -> Layers:
     colours = palette(mode)
     clock = "%H:%M:%S" if unit[1] == 1 else "%b %d, %H:%M"
     x = alt.X(
@@ -334,12 +351,13 @@ def _velocity_layers(mode: str, unit: tuple[str, float]) -> Layers:
         x="time:T", x2="end:T"
     )
     onset = breaks.mark_rule(color=colours.effect_text, opacity=0.7).encode(x="time:T")
-    name = breaks.mark_text(align="left", baseline="top", dx=5, dy=4, fontWeight=600, color=colours.effect_text)
-    detail = breaks.mark_text(align="left", baseline="top", dx=5, dy=18, color=colours.muted)
-    labels = [
-        name.encode(x="time:T", y=alt.value(0), text="kind:N"),
-        detail.encode(x="time:T", y=alt.value(0), text="label:N"),
-    ]
+    labels = []
+    for late in (False, True):
+        side = {"align": "right", "dx": -5} if late else {"align": "left", "dx": 5}
+        word = breaks.transform_filter(f"datum.late === {str(late).lower()}").encode(x="time:T", y=alt.value(0))
+        name = word.mark_text(baseline="top", dy=4, fontWeight=600, color=colours.effect_text, **side)
+        detail = word.mark_text(baseline="top", dy=18, color=colours.muted, **side)
+        labels += [name.encode(text="kind:N"), detail.encode(text="label:N")]
     model = alt.Chart(alt.NamedData("model")).encode(x="time:T")
     band = model.mark_area(color=colours.counterfactual, opacity=0.2, interpolate="monotone").encode(
         y="counterfactual_lower:Q", y2="counterfactual_upper:Q"
@@ -360,7 +378,7 @@ def _velocity_layers(mode: str, unit: tuple[str, float]) -> Layers:
         onset,
         *labels,
         last.encode(x="time:T", y="observed:Q"),
-        *_key(mode, smoothed=unit[1] == 1),
+        *(_key(mode, smoothed=unit[1] == 1) if key else []),
     ]
     return alt.layer(*layers).properties(width=860, height=300)
 
@@ -474,11 +492,14 @@ def _breaks(airings: pd.DataFrame, span: tuple[pd.Timestamp, pd.Timestamp]) -> p
     """Airings inside the span as shaded windows, cut to it."""
     end = airings["start"] + pd.to_timedelta(airings["length_s"].fillna(0.0), unit="s")
     inside = (airings["start"] < span[1]) & (end >= span[0])
+    # Near the right edge a label turns to the left: marks that stick out would squeeze the plot.
+    late = airings["start"] > span[1] - (span[1] - span[0]) * 0.2
     return pd.DataFrame(
         {
             "time": airings["start"].where(airings["start"] > span[0], span[0])[inside],
             "end": end.where(end < span[1], span[1])[inside],
             "kind": "AD_BREAK_SPIKE",
+            "late": late[inside],
             "label": airings.loc[inside, "airing"].astype(str),
         }
     )

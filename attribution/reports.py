@@ -77,7 +77,7 @@ def report(result: Analysis, *, title: str = "Did this TV ad actually cause thes
     """
     parts = [
         _verdict(result, title),
-        _section("Conversion velocity", _svg(charts.velocity(result)) + _understanding(result)),
+        _section("Conversion velocity", _velocity(result)),
         _section("Evidence", _columns(_evidence(result))),
         _section("Every airing", table_html(result) + _csv(result)),
         _section("Findings in the data", findings_html(result.findings)),
@@ -168,7 +168,7 @@ def findings_html(findings: tuple[Any, ...]) -> str:
 
 def explanation(result: Analysis) -> list[str]:
     """Explain the velocity chart in sentences that hold this analysis' numbers."""
-    total, table = result.total, result.table
+    total, table = charts.drawn(result), result.table
     known = total["observed"].notna()
     name, seconds = charts.rate_unit(total["width_s"])
     rate = (total["observed"] / total["width_s"] * seconds)[known]
@@ -231,7 +231,7 @@ def _evidence(result: Analysis) -> list[str]:
     if left > 0:
         words += f'<p class="muted">{left} further airings: their figures stand in the table.</p>'
     drawn = []
-    if result.evidence["log_e"].notna().any():
+    if len(result.evidence):
         drawn.append(_svg(charts.evidence(result).properties(width=420)))
     if len(result.kernel):
         drawn.append(_svg(charts.response(result)))
@@ -310,6 +310,12 @@ def _settings(result: Analysis) -> str:
     )
     raw = escape(json.dumps(settings, indent=1))
     return f"<dl>{cells}</dl><details><summary>As JSON</summary><pre>{raw}</pre></details>"
+
+
+def _velocity(result: Analysis) -> str:
+    if charts.drawn(result).empty:
+        return '<p class="muted">There is nothing to draw: no airing has a bin of data around it.</p>'
+    return _svg(charts.velocity(result)) + _understanding(result)
 
 
 def _understanding(result: Analysis) -> str:

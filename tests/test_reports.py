@@ -6,11 +6,14 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import pandas as pd
 import pytest
 
-from attribution import reports
+from attribution import charts, reports
 from attribution.tables import Finding
+from attribution.verdict import Verdict
 
+FIGURES = ("incremental", "incremental_lower", "incremental_upper", "e_value", "lift", "response_peak", "iroas", "roi")
 HOSTILE = "<script>alert(1)</script>&\"'"
 
 
@@ -95,3 +98,16 @@ def test_explanation_holds_the_numbers_of_the_table(made):
     assert reports.figure(made.table["incremental"][0], "count") in words
     assert "95%" in words
     assert f"{made.total['observed'].max():,.1f}" in words
+
+
+def test_an_airing_that_has_not_begun_still_makes_a_report(made):
+    nothing = {name: pd.DataFrame() for name in ("total", "series", "evidence", "kernel", "shares")}
+    unknown = made.table.assign(**dict.fromkeys(FIGURES, float("nan")), verdict="no data", rung=0)
+    verdict = Verdict(airing="a", word="no data", rung=0, sentence="a is not yet on air")
+    result = replace(made, **nothing, table=unknown, verdict=verdict, verdicts=(verdict,))
+    text = Reader(reports.report(result).html).text
+    assert "There is nothing to draw" in text
+    assert "a is not yet on air" in text
+    with pytest.raises(ValueError, match="no bins to draw"):
+        charts.velocity(result)
+    assert charts.evidence_frames(result)["path"].empty
