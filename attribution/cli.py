@@ -5,6 +5,7 @@ What a command needs is imported when it runs, so that ``--help`` is there at on
 
 from __future__ import annotations
 
+import json
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,10 +16,22 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
 import attribution as at
-from attribution.console import as_json, clean, out, remark, show, show_findings, write_json
+from attribution.console import (
+    as_json,
+    clean,
+    look_json,
+    out,
+    remark,
+    show,
+    show_findings,
+    show_look,
+    write_json,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    import pandas as pd
 
 EXIT_CODES = (
     "Exit codes: 0 answered; 1 an input is missing or wrong, or preflight found an error, and one sentence says which; "
@@ -198,6 +211,70 @@ def preflight(
             show_findings(found, empty="Nothing found that would harm the answer.")
     if any(finding.level == "error" for finding in found):
         raise typer.Exit(1)
+
+
+@app.command(epilog=EXIT_CODES)
+def replay(
+    conversions: Outcomes,
+    airings: AirLog,
+    *,
+    speed: Annotated[float, typer.Option(help="Seconds of the event in one second.")] = 10.0,
+    start: Annotated[
+        str | None,
+        typer.Option(help="Moment to begin at; what lies before is history. Default: 75 s before an airing."),
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="Moment to end at; by default the end of the data.")] = None,
+    social: Social = None,
+    audience: Audience = None,
+    context: Context = None,
+    settings: SettingsFile = None,
+    tz: Zone = None,
+    column: Columns = None,
+    airings_column: AirColumns = None,
+    cumulative: Cumulative = False,
+    width: Width = None,
+    kind: Kind = None,
+    json_lines: Annotated[bool, typer.Option("--json", help="One JSON document a line, for machines.")] = False,
+) -> None:
+    """Play a recorded event as if it happened now: a line a second, every change of a verdict, then the answer."""
+    from attribution.replay import entry, looks
+    from attribution.stream.feeds import ReplayFeed
+
+    with one_sentence():
+        choices = read_settings(settings)
+        counts = read_conversions(conversions, pairs(column), tz, cumulative=cumulative, width=width, kind=kind)
+        log = at.read_airings(airings, columns=pairs(airings_column, "--airings-column"), tz=tz)
+        feed = ReplayFeed(
+            counts.between(end=None if until is None else moment(until, tz, "--until")),
+            airings=log,
+            context=None if context is None else at.read_context(context, tz=tz),
+            social=None if social is None else at.read_social(social, tz=tz),
+            audience=None if audience is None else at.read_audience(audience, tz=tz),
+            start=entry(log) if start is None else moment(start, tz, "--start"),
+            speed=speed,
+        )
+        for look in looks(feed, choices):
+            if json_lines:
+                sys.stdout.write(json.dumps(look_json(look), allow_nan=False, ensure_ascii=False) + "\n")
+                sys.stdout.flush()
+            else:
+                show_look(look)
+                if look.ended and look.result is not None:
+                    show(look.result)
+
+
+def moment(text: str, tz: str | None, option: str) -> pd.Timestamp:
+    """Read a moment of the command line; one without a zone is in ``tz``."""
+    import pandas as pd
+
+    try:
+        stamp = pd.Timestamp(text)
+        stamp = stamp.tz_localize(tz) if stamp.tzinfo is None and tz is not None else stamp
+    except (ValueError, TypeError) as error:
+        raise typer.BadParameter(f"{text!r} is no moment, e.g. 2026-02-08T20:41:00Z", param_hint=option) from error
+    if stamp.tzinfo is None:
+        raise typer.BadParameter(f"{text!r} has no zone; end it with Z, or give --tz", param_hint=option)
+    return stamp
 
 
 @app.command(epilog=EXIT_CODES)

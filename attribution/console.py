@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from attribution.analysis import Analysis
+    from attribution.replay import Look
     from attribution.tables import Finding
 
 WHOLE = 3
@@ -175,3 +176,40 @@ def write_json(data: Mapping[str, Any], path: Path) -> None:
         sys.stdout.write(text + "\n")
     else:
         path.write_text(text + "\n", encoding="utf-8")
+
+
+def show_look(look: Look) -> None:
+    """Print one line on a moment of a replay: time, rate, the latest airing that began; verdicts that changed first."""
+    from attribution.reports import figure
+
+    console = out()
+    for name, before, after in look.changes:
+        console.print(Text(f"{look.now:%H:%M:%S}  {clean(name)}: {before} -> {after}", style="bold"))
+    text = f"{look.now:%H:%M:%S}  {look.rate:8.1f}/s"
+    row = latest(look)
+    if row is not None:
+        estimate = _with_interval(row, "incremental", "count")
+        text += f"  {clean(row['airing'])}: {row['verdict']}, {estimate}, e-value {figure(row['e_value'], 'evidence')}"
+    console.print(Text(text))
+
+
+def look_json(look: Look) -> dict[str, Any]:
+    """Lay out a moment of a replay as one JSON line; the last one holds the whole ``answer``."""
+    names = ("airing", "verdict", "incremental", "incremental_lower", "incremental_upper", "e_value")
+    rows = [] if look.result is None else look.result.table.to_dict("records")
+    line = {
+        "time": plain_value(look.now),
+        "rate": plain_value(look.rate),
+        "airings": [{name: plain_value(row[name]) for name in names} for row in rows if row["start"] <= look.now],
+        "changes": [change._asdict() for change in look.changes],
+        "ended": look.ended,
+    }
+    return line | ({"answer": as_json(look.result)} if look.ended and look.result is not None else {})
+
+
+def latest(look: Look) -> dict[Any, Any] | None:
+    """Return the table's row of the airing that began last, or None before the first."""
+    if look.result is None:
+        return None
+    begun = look.result.table[look.result.table["start"] <= look.now]
+    return None if begun.empty else begun.sort_values("start", kind="stable").iloc[-1].to_dict()
