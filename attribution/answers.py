@@ -82,9 +82,22 @@ def answer(counts: Counts, airing: pd.Series, settings: Settings, fit: fast.Fit,
     trust = monitor.credibility(design, fit.noise, j)
     cash = money(airing, settings)
     peak = _weighted_quantiles(design.peak, fit.kernel_weight(), _levels(settings))
-    robust = fit.within({w.name for w in fast.worlds(design) if w.shock > 0}) if len(design.feed) else None
+    second = _second_opinion(fit, j, settings)
     case = _case(
-        counts, airing, settings, fit, parts, j, (low, middle, high), lift, expected, spread, watched, trust, cash
+        counts,
+        airing,
+        settings,
+        fit,
+        parts,
+        j,
+        (low, middle, high),
+        lift,
+        expected,
+        spread,
+        watched,
+        trust,
+        cash,
+        second[0],
     )
     verdict = judge(case)
     row = {
@@ -103,8 +116,8 @@ def answer(counts: Counts, airing: pd.Series, settings: Settings, fit: fast.Fit,
         "anytime_p": float(watched.anytime_p[-1]) if len(watched.log_e) else 1.0,
         "placebo_p": np.nan,
         "placebos": np.nan,
-        "robust_lower": np.nan,
-        "robust_upper": np.nan,
+        "robust_lower": second[0],
+        "robust_upper": second[1],
         "response_peak": peak[1],
         "response_peak_lower": peak[0],
         "response_peak_upper": peak[2],
@@ -118,11 +131,6 @@ def answer(counts: Counts, airing: pd.Series, settings: Settings, fit: fast.Fit,
         "rung": verdict.rung,
         "verdict": verdict.word,
     }
-    if robust is not None:
-        ends = [
-            fast.quantile(robust.weight, robust.window_mean[:, j], robust.window_sd[:, j], p) for p in _levels(settings)
-        ]
-        row |= {"robust_lower": ends[0], "robust_upper": ends[2]}
     frames = {
         "evidence": evidence_frame(name, watched),
         "kernel": kernel_frame(name, fit, settings),
@@ -132,6 +140,18 @@ def answer(counts: Counts, airing: pd.Series, settings: Settings, fit: fast.Fit,
         "shares": _shares(counts, airing, fit, j, settings),
     }
     return Answer(row, verdict, _reasons(row, cash), frames)
+
+
+def _second_opinion(fit: fast.Fit, j: int, settings: Settings) -> tuple[float, float]:
+    """Return the interval in the worlds with a hidden shock alone; NaN without a control and a feed to compare."""
+    shocks = {w.name for w in fast.worlds(fit.design) if w.shock > 0}
+    robust = fit.within(shocks) if len(fit.design.feed) and shocks else None
+    if robust is None:
+        return np.nan, np.nan
+    low, _, high = (
+        fast.quantile(robust.weight, robust.window_mean[:, j], robust.window_sd[:, j], p) for p in _levels(settings)
+    )
+    return low, high
 
 
 def _trade(fit: fast.Fit, j: int, seen: np.ndarray, inside: np.ndarray, spread: float) -> float:
@@ -155,6 +175,7 @@ def _case(
     watched: monitor.Evidence,
     trust: monitor.Credibility,
     cash: Money,
+    robust_lower: float,
 ) -> Case:
     """Collect the numbers the verdict is made of."""
     design = fit.design
@@ -178,6 +199,7 @@ def _case(
         incremental=middle,
         lower=low,
         upper=high,
+        robust_lower=robust_lower,
         lift=middle / expected,
         lift_lower=lift["low"],
         lift_upper=lift["high"],

@@ -78,6 +78,8 @@ class Case(NamedTuple):
     incremental: float
     lower: float
     upper: float
+    robust_lower: float
+    """Lower end when a hidden shock common to all regions is allowed for; NaN where that is unknown."""
     lift: float
     lift_lower: float
     lift_upper: float
@@ -125,7 +127,8 @@ def judge(case: Case) -> Verdict:
 
 
 def _word(case: Case) -> str:
-    passed, positive = np.isfinite(case.decided_s), case.lower > 0
+    passed = np.isfinite(case.decided_s)
+    positive = case.lower > 0 and not case.robust_lower <= 0  # an unknown second opinion does not object
     blurred = case.sd > FLOOR_RATIO * case.floor and case.sd > FLOOR_SHARE * case.counterfactual
     if case.rung >= 3:
         if passed and positive and case.credible and not blurred:
@@ -274,6 +277,8 @@ def _against(case: Case, word: str) -> tuple[str, ...]:
         rows.append(f"the e-value stands at {odds(case.log_e)}; {1 / case.alpha:g} on two consecutive looks is needed.")
     if case.explained:
         rows.append(f"{case.explained} that began just then explains the data as well without any ad.")
+    if case.lower > 0 >= case.robust_lower:
+        rows.append(f"allowing for a shock that no feed shows, the interval begins at {signed(case.robust_lower)}.")
     if case.lower <= 0 <= case.upper:
         rows.append(f"the interval contains zero: {signed(case.lower)} to {signed(case.upper)}.")
     if case.upper < 0:
@@ -334,8 +339,10 @@ def summarise(verdicts: tuple[Verdict, ...], *, alpha: float) -> Verdict:
         rung=max(v.rung for v in tally[word]),
         sentence=f"Of {len(verdicts)} airings: {counts}. Strongest word for {shown}.",
         evidence_against=(
-            f"{len(verdicts)} airings were looked at: at a level of {alpha:g}, up to {alpha * len(verdicts):.1f} "
-            "pass by chance.",
+            (
+                f"{len(verdicts)} airings were looked at: at a level of {alpha:g}, up to {alpha * len(verdicts):.1f} "
+                "pass by chance."
+            ),
         )
         if word in CLAIMS
         else (),

@@ -53,7 +53,7 @@ def learn(design: Design, *, dispersion: float | None = None) -> Noise:
         phi, regional, shared = best[0], best[1:], (0.0, 1.0)
     else:
         sds, taus = np.geomspace(0.002, 0.3, 10), np.array([20.0, 50.0, 110.0, 250.0]) * scale
-        best = _best(residual, level, gap, phis, sds, taus, prior=(0.015, 1.2, 70.0 * scale, 1.0), white=True)
+        best = _best(residual, level, gap, phis, sds, taus, prior=(0.02, 1.2, 70.0 * scale, 1.0), white=True)
         phi, regional = best[0], best[1:]
         sds, taus = np.geomspace(0.004, 0.5, 10), np.array([15.0, 30.0, 60.0, 120.0, 240.0]) * scale
         shared = _best(
@@ -132,13 +132,8 @@ def _detrended(rate: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndar
     regions, n = rate.shape
     if n < 3:
         return np.maximum(count, 0.5), np.full(rate.shape, np.nan)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        smooth = (
-            np.nanmean(np.where(np.isfinite(rate), rate, np.nan), axis=1, keepdims=True)
-            if np.isfinite(rate).any()
-            else 1.0
-        )
-        log = np.log(np.maximum(rate, 0.05 * smooth))
+    smooth = _smooth(rate, count)
+    log = np.log(smooth) + (rate - smooth) / smooth  # linear in the count: a plain log of few counts leans low
     x = np.linspace(-1.0, 1.0, n)
     known = np.isfinite(log)
     with np.errstate(invalid="ignore"):
@@ -153,6 +148,21 @@ def _detrended(rate: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndar
     mean = np.where(known, count, np.nan)
     level = np.nanmean(mean, axis=1, keepdims=True) if known.any(axis=1).all() else np.full((regions, 1), 1.0)
     return np.broadcast_to(np.maximum(level, 0.5), rate.shape).copy(), residual
+
+
+def _smooth(rate: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """Return (R, N) the mean of the blocks around each, what is unknown left out; positive.
+
+    Seven blocks, or fifteen where a block holds few conversions: the mean's own noise must stay small.
+    """
+    half = 3 if count.mean() >= 100 else 7
+    near = np.lib.stride_tricks.sliding_window_view(
+        np.pad(rate, ((0, 0), (half, half)), constant_values=np.nan), 2 * half + 1, axis=1
+    )
+    known = np.isfinite(near)
+    mean = np.where(known, near, 0.0).sum(axis=2) / np.maximum(known.sum(axis=2), 1)
+    level = np.maximum(np.where(np.isfinite(rate), rate, 0.0).mean(axis=1, keepdims=True), 1e-9)
+    return np.maximum(mean, 0.02 * level)
 
 
 @njit(cache=True)
@@ -205,7 +215,7 @@ def _best(
     white: bool = False,
     regional: tuple[float, float] | None = None,
 ) -> tuple[float, float, float]:
-    """Return the posterior geometric means (phi, sd, tau) over a grid; the prior is log-normal in sd, tau and phi."""
+    """Return phi, sd, tau of a grid's posterior (geometric, quadratic, geometric mean); log-normal priors."""
     log_post = np.empty((len(phis), len(sds), len(taus)))
     for a, phi in enumerate(phis):
         noise = phi / level
@@ -221,11 +231,9 @@ def _best(
                 log_post[a, b, c] = fit - 0.5 * away
     weight = np.exp(log_post - log_post.max())
     weight /= weight.sum()
-    mean = [
-        float(np.exp((weight.sum(axis=other) * np.log(grid)).sum()))
-        for grid, other in ((phis, (1, 2)), (sds, (0, 2)), (taus, (0, 1)))
-    ]
-    return mean[0], mean[1], mean[2]
+    mean = [float(np.exp(weight.sum(axis=other) @ np.log(grid))) for grid, other in ((phis, (1, 2)), (taus, (0, 1)))]
+    # The root mean square: a scale the data leave open must not be taken for a small one.
+    return mean[0], float(np.sqrt(weight.sum(axis=(0, 2)) @ sds**2)), mean[1]
 
 
 def _feed_noise(design: Design) -> tuple[tuple[float, float], float]:

@@ -56,8 +56,9 @@ def _lagged(
     mid = design.mid
     left = np.clip(np.searchsorted(mid, mid - lead, side="right") - 1, 0, len(mid) - 2)
     gap = mid[left + 1] - mid[left]
-    part = np.clip((mid - lead - mid[left]) / gap, 0.0, 1.0)
-    return g[left] * (1 - part) + g[left + 1] * part, (g[left + 1] - g[left]) / gap, left, 1 - part, part
+    ahead = (mid - lead - mid[left]) / gap
+    part, inside = np.clip(ahead, 0.0, 1.0), (ahead >= 0) & (ahead <= 1)
+    return g[left] * (1 - part) + g[left + 1] * part, inside * (g[left + 1] - g[left]) / gap, left, 1 - part, part
 
 
 def responses(design: Design, layout: Frame, effects: np.ndarray) -> np.ndarray:

@@ -1,0 +1,86 @@
+"""The fast fit against laws, and against a brute-force posterior in a case that is linear."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.special import ndtr
+
+import attribution as at
+from attribution.model import fit as fast
+from attribution.model.decompose import centre, draw
+from attribution.model.history import learn
+
+BRIEF = at.Settings(response_peak="10s", response_peak_logsd=0.2, window="60s")
+
+
+@pytest.fixture(scope="module")
+def fitted(design):
+    return fast.fit(design, BRIEF)
+
+
+def test_weights_sum_to_one_and_every_component_is_finite(fitted):
+    assert fitted.weight.sum() == pytest.approx(1.0)
+    assert np.isfinite(fitted.mean).all()
+    assert (fitted.window_sd > 0).all()
+    assert sum(fitted.world_weight().values()) == pytest.approx(1.0)
+    assert fitted.kernel_weight().sum() == pytest.approx(1.0)
+
+
+def test_the_mixtures_quantile_inverts_its_distribution(fitted):
+    for p in (0.025, 0.5, 0.975):
+        x = fast.quantile(fitted.weight, fitted.window_mean[:, 0], fitted.window_sd[:, 0], p)
+        assert fitted.weight @ ndtr((x - fitted.window_mean[:, 0]) / fitted.window_sd[:, 0]) == pytest.approx(
+            p, abs=1e-6
+        )
+
+
+def test_at_the_mode_the_climb_has_nothing_left_to_gain(design):
+    noise = learn(design)
+    mode = fast.climb(design, noise, fast.worlds(design)[0], 3, lift_sd=1.0, start=None)
+    assert mode is not None
+    again = fast.climb(design, noise, fast.worlds(design)[0], 3, lift_sd=1.0, start=mode)
+    assert again is not None
+    assert again.evidence == pytest.approx(mode.evidence, abs=0.02)
+    place = mode.layout.names["incremental"]
+    np.testing.assert_allclose(again.state.effects[place], mode.state.effects[place], rtol=2e-3)
+
+
+def test_the_closed_form_of_the_anchor_kernel_is_the_mode_itself(design, fitted):
+    mode = fitted.modes[0]
+    anchor = int(np.argmax([np.array_equal(m, mode.layout.kernel) for m in design.mass]))
+    found = next(c for c in fitted.components if c.mode == 0 and c.kernel == anchor)
+    amount = mode.state.effects[mode.layout.names["incremental"]]
+    np.testing.assert_allclose(found.mean, amount, atol=0.1 * np.sqrt(found.cov[0, 0]))
+
+
+def test_draws_gather_around_the_centre(fitted, design):
+    middle, parts = centre(fitted), draw(fitted, 300, seed=1)
+    inside = design.inside(0)
+    drawn = parts.counterfactual[:, design.exposed].sum(axis=1) @ inside
+    assert middle.counterfactual[design.exposed].sum(axis=0) @ inside == pytest.approx(
+        drawn.mean(), abs=4 * drawn.std() / 10
+    )
+    ad = parts.ad.sum(axis=1) @ inside
+    wanted = fast.quantile(fitted.weight, fitted.window_mean[:, 0], fitted.window_sd[:, 0], 0.5)
+    assert np.median(ad) == pytest.approx(wanted, abs=4 * ad.std() / np.sqrt(300) * 1.25)
+    assert ad.std() == pytest.approx(float(fitted.weight @ fitted.window_sd[:, 0]), rel=0.35)
+
+
+def test_a_doubled_ad_doubles_the_estimate(halftime):
+    amounts = []
+    for lift in (0.3, 0.6):
+        world = at.simulate(replace(halftime.scenario, lift=lift), rng=11)
+        result = at.analyze(world.counts, world.airings, BRIEF, social=world.social, context=world.context)
+        amounts.append(result.table["incremental"].iloc[0] / world.truth.incremental("HALFTIME_PRIME", 60.0))
+    assert amounts[0] == pytest.approx(amounts[1], abs=0.3)
+
+
+def test_the_null_of_an_airing_holds_it_at_nothing(design):
+    noise = learn(design)
+    mode = fast.climb(design, noise, fast.worlds(design)[0], 3, lift_sd=1.0, start=None, null=0)
+    assert mode is not None
+    assert mode.state.effects[mode.layout.names["incremental"]][0] == 0.0
+    free = fast.climb(design, noise, fast.worlds(design)[0], 3, lift_sd=1.0, start=None)
+    assert free is not None
+    assert free.evidence > mode.evidence  # halftime has an effect
