@@ -302,9 +302,8 @@ def _reasons(row: dict, cash: Money) -> dict[str, str]:
 def _amounts(fit: fast.Fit, j: int) -> np.ndarray:
     """Return (399,) evenly spaced quantiles of the windowed incremental: draws without noise."""
     level = (np.arange(399) + 0.5) / 399
-    grid = np.linspace(
-        *(fast.quantile(fit.weight, fit.window_mean[:, j], fit.window_sd[:, j], p) for p in (1e-4, 1 - 1e-4)), 401
-    )
+    low, high = (fast.quantile(fit.weight, fit.window_mean[:, j], fit.window_sd[:, j], p) for p in (1e-4, 1 - 1e-4))
+    grid = np.linspace(low, high, 401)
     cdf = ndtr((grid[:, None] - fit.window_mean[:, j]) / fit.window_sd[:, j]) @ fit.weight
     return np.interp(level, cdf, grid)
 
