@@ -74,9 +74,9 @@ test: env  ## run the tests (sets up first; slow calibrations apart)
 	@$(ONE_THREAD) "$(PY)" -m pytest -q -n 2 -m "not slow" $(ARGS)
 
 lint: env  ## the rest of the gate: ruff, its formatter, pyright
-	"$(PY)" -m ruff check .
-	"$(PY)" -m ruff format --check .
-	"$(PY)" -m pyright
+	@failed=0; \
+	for tool in "ruff check ." "ruff format --check ." pyright; do \
+	  echo "-> $$tool"; "$(PY)" -m $$tool || failed=1; done; exit $$failed
 
 e2e: env  ## open every page in a browser (needs a Chromium)
 	@$(ONE_THREAD) "$(PY)" -m pytest -q -m browser -rs tests/e2e $(ARGS)
