@@ -1,0 +1,196 @@
+"""What arrived, counted once: bins that grow, and the numbers that tell which events are missing or repeated."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from attribution.counts import Counts
+from attribution.emission import take
+
+if TYPE_CHECKING:
+    from attribution.events import EventBatch, Labels
+
+SECOND = 1_000_000_000
+
+
+class Tally(NamedTuple):
+    """Events so far: counted once, missing by their numbers, repeated, and counted into a bin already closed."""
+
+    received: int
+    dropped: int
+    duplicate: int
+    late: int
+
+
+class Ledger:
+    """Bins of 1 s behind a history of whole bins; what arrives is counted once, by the number its source gave it.
+
+    Each source has a highest number seen and the set of those below it that are missing. A missing event is charged to
+    the bin of the event after it, or to the silent bins between them; it is taken off again when it does arrive.
+
+    Parameters
+    ----------
+    history
+        Bins that come first; their labels are those of the log. It may be empty.
+    origin
+        Nanoseconds since 1970 where the bins of 1 s begin: the end of the history.
+    labels
+        Of the events.
+    numbers
+        (S,) the last number each source gave before ``origin``.
+    kind
+        The kind of event that is counted; the others only prove that nothing is missing.
+    """
+
+    def __init__(self, history: Counts, origin: int, labels: Labels, numbers: np.ndarray, kind: str) -> None:
+        self._whole = [history]
+        self._origin = origin
+        self._labels = labels
+        self._kind = labels.kinds.index(kind) if kind in labels.kinds else -1
+        self._beats = "heartbeat" in labels.kinds
+        sources = len(labels.sources)
+        self._values = np.zeros((64, *history.values.shape[1:]), np.int64)
+        self._received = np.zeros((64, sources), np.int64)
+        self._missing = np.zeros((64, sources), np.int64)
+        self._serves = np.zeros((sources, len(labels.regions)), bool)
+        self._high = np.asarray(numbers, dtype=np.int64).copy()
+        self._last_row = np.full(sources, -1)
+        self._gaps = [np.zeros((2, 0), np.int64) for _ in range(sources)]
+        self._closed = 0
+        self._received_all = self._duplicate = self._late = 0
+
+    @property
+    def tally(self) -> Tally:
+        """Events counted once, missing, repeated, late."""
+        dropped = sum(gap.shape[1] for gap in self._gaps)
+        return Tally(self._received_all, dropped, self._duplicate, self._late)
+
+    @property
+    def closed(self) -> int:
+        """How many bins of 1 s are over."""
+        return self._closed
+
+    def append(self, counts: Counts) -> None:
+        """Add bins that were counted elsewhere."""
+        self._whole.append(counts)
+        if len(self._whole) > 64:  # few parts make few pieces to put together
+            self._whole = [_joined(self._whole)]
+
+    def close(self, until: int) -> range:
+        """Close the bins of 1 s that end by ``until`` (ns): all their events but the late are in. Returns their rows.
+
+        A feed without sources has no such bins: it brings its own.
+        """
+        if not len(self._high):
+            return range(0)
+        before, self._closed = self._closed, max(self._closed, (until - self._origin) // SECOND)
+        self._reserve(self._closed)
+        return range(before, self._closed)
+
+    def add(self, batch: EventBatch) -> None:
+        """Count the events that were not counted before; they may be in any order, and none before the origin."""
+        row = (batch.time - self._origin) // SECOND
+        if not len(row):
+            return
+        self._reserve(int(row.max()) + 1)
+        fresh = np.zeros(len(row), bool)
+        for source in np.unique(batch.source):
+            mine = np.flatnonzero(batch.source == source)
+            fresh[mine] = self._admit(int(source), batch.seq[mine].astype(np.int64), row[mine])
+        if not fresh.all():
+            batch, row = take(batch, fresh), row[fresh]
+        self._received_all += len(row)
+        self._late += int((row < self._closed).sum())
+        np.add.at(self._received, (row, batch.source), 1)
+        self._serves[batch.source, batch.region] = True
+        counted = batch.kind == self._kind
+        cell = (row[counted], batch.region[counted], batch.channel[counted], batch.device[counted])
+        np.add.at(self._values, cell, 1)
+
+    def _admit(self, source: int, seq: np.ndarray, row: np.ndarray) -> np.ndarray:
+        """Return (n,) which events of one source are new, and keep account of the gaps."""
+        high = self._high[source]
+        if seq[0] == high + 1 and len(seq) == seq[-1] - high and (np.diff(seq) == 1).all():
+            self._high[source], self._last_row[source] = seq[-1], row[-1]
+            return np.ones(len(seq), bool)
+        _, first = np.unique(seq, return_index=True)
+        fresh = np.zeros(len(seq), bool)
+        fresh[first] = True
+        late = fresh & (seq <= high)
+        fresh &= ~late
+        late[late] = self._fill(source, seq[late])
+        self._duplicate += int(len(seq) - fresh.sum() - late.sum())
+        if fresh.any():
+            order = np.argsort(seq[fresh])
+            self._open(source, seq[fresh][order], row[fresh][order])
+        return fresh | late
+
+    def _fill(self, source: int, seq: np.ndarray) -> np.ndarray:
+        """Take missing events that arrive after all off the gaps; (n,) which of them were missing."""
+        gaps = self._gaps[source]
+        found = np.isin(gaps[0], seq)
+        self._missing[:, source] -= np.bincount(gaps[1, found], minlength=len(self._missing))
+        self._gaps[source] = gaps[:, ~found]
+        return np.isin(seq, gaps[0])
+
+    def _open(self, source: int, seq: np.ndarray, row: np.ndarray) -> None:
+        """Note the numbers that are missing before each of these new events, which rise."""
+        before = np.r_[self._high[source], seq[:-1]]
+        previous = np.r_[self._last_row[source], row[:-1]]
+        jump = np.flatnonzero(seq - before > 1)
+        if len(jump):
+            size = seq[jump] - before[jump] - 1
+            # Bins without a word lie between: the missing ones are theirs, else they are the next event's neighbours.
+            charged = np.where(row[jump] > previous[jump] + 1, previous[jump] + 1, row[jump])
+            lost = np.concatenate([np.arange(a + 1, b) for a, b in zip(before[jump], seq[jump], strict=True)])
+            where = np.repeat(charged, size)
+            self._missing[:, source] += np.bincount(where, minlength=len(self._missing))
+            self._gaps[source] = np.concatenate([self._gaps[source], np.stack([lost, where])], axis=1)
+        self._high[source], self._last_row[source] = seq[-1], row[-1]
+
+    def heard(self, row: int) -> np.ndarray:
+        """(S,) events received of each source in a bin of 1 s."""
+        return self._received[row]
+
+    def missed(self, first: int, last: int) -> tuple[int, int]:
+        """Events received and missing in the bins ``[first, last)`` of 1 s."""
+        return int(self._received[first:last].sum()), int(self._missing[first:last].sum())
+
+    def rates(self, first: int, last: int) -> np.ndarray:
+        """(n, R) counts of the bins ``[first, last)`` of 1 s; those below 0 are the last of the history."""
+        live = self._values[max(first, 0) : last].sum(axis=(2, 3)).astype(float)
+        if first >= 0:
+            return live
+        return np.concatenate([self._whole[0].total[first:], live])
+
+    def counts(self) -> Counts:
+        """Return the history and the closed bins: a copy, which late events do not change any more."""
+        n = self._closed
+        received, missing = self._received[:n] @ self._serves, self._missing[:n] @ self._serves
+        values = self._values[:n].astype(float)
+        completeness = np.ones(received.shape)
+        if self._beats:
+            completeness = received / np.maximum(received + missing, 1)
+            values[received == 0] = np.nan
+        start = (self._origin + np.arange(n) * SECOND).astype("datetime64[ns]")
+        live = replace(self._whole[0], start=start, width=np.ones(n), values=values, completeness=completeness)
+        return _joined([*self._whole, live])
+
+    def _reserve(self, rows: int) -> None:
+        """Double the room until it holds ``rows`` bins of 1 s."""
+        have = len(self._values)
+        if rows <= have:
+            return
+        more = max(rows, 2 * have) - have
+        for name in ("_values", "_received", "_missing"):
+            array = getattr(self, name)
+            setattr(self, name, np.concatenate([array, np.zeros((more, *array.shape[1:]), array.dtype)]))
+
+
+def _joined(parts: list[Counts]) -> Counts:
+    """Put bins behind one another; a copy."""
+    names = ("start", "width", "values", "completeness")
+    return replace(parts[0], **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
