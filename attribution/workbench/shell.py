@@ -1,0 +1,76 @@
+"""The frame of every page: title, fonts, style, navigation. A page opens with one call and needs no other page."""
+
+from __future__ import annotations
+
+import gc
+import threading
+from pathlib import Path
+
+import streamlit as st
+
+from attribution.workbench.style import style
+
+ROOT = Path(__file__).parents[2]
+PAGES = {"Live": "app.py", "Data": "pages/data.py"}
+"""Every page of the app, in the order of the navigation."""
+ICON = Path(__file__).parent / "icon.png"
+DARK_FIRST = """<script>
+(() => {
+  const key = `stActiveTheme-${location.pathname}-v2`, seen = `eventCommandTheme-${location.pathname}`;
+  if (localStorage.getItem(seen)) return;
+  localStorage.setItem(seen, "chosen");
+  localStorage.setItem(key, JSON.stringify("Dark"));
+  if (matchMedia("(prefers-color-scheme: light)").matches) location.reload();
+})();
+</script>"""
+"""Dark is the default of a control room, whatever the system prefers; the menu's switch is kept from then on."""
+_warm = threading.Lock()
+
+
+def page(name: str) -> None:
+    """Open a page: its settings, its look, its navigation.
+
+    Parameters
+    ----------
+    name
+        A key of :data:`PAGES`.
+    """
+    if name not in PAGES:
+        raise ValueError(f"page is {name!r}; choose one of {', '.join(PAGES)}")
+    st.set_page_config(page_title=f"{name} · Event Command", page_icon=str(ICON), layout="wide", menu_items={})
+    st.html(style())
+    st.html(DARK_FIRST, unsafe_allow_javascript=True)
+    with st.container(key="bar", horizontal=True, gap="small"):
+        st.html('<div class="brand">EVENT_COMMAND</div>', width="content")
+        for label, script in PAGES.items():
+            st.page_link(script, label=label)
+    freeze()
+
+
+def mode() -> str:
+    """Return ``"dark"`` or ``"light"``: the theme this session shows."""
+    return "light" if st.context.theme.type == "light" else "dark"
+
+
+def plain_markdown(text: str) -> str:
+    r"""Keep Markdown from reading a feed's text as markup.
+
+    Examples
+    --------
+    >>> print(plain_markdown("a*b"))
+    a\*b
+    """
+    return "".join(f"\\{c}" if c in "\\`*_{}[]<>()#+!|$:~" else c for c in text)
+
+
+@st.cache_resource
+def freeze() -> bool:
+    """Put what is loaded out of the garbage collector's sight, once a process.
+
+    Streamlit collects garbage after every run of a fragment and holds everybody up while it walks over all modules;
+    with these frozen, ten sessions at 1 Hz wait 18 ms instead of 771 ms (median, two cores).
+    """
+    with _warm:
+        gc.collect()
+        gc.freeze()
+    return True
