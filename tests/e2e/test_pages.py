@@ -1,0 +1,163 @@
+"""Every page, opened cold: a server's first visit, in a browser, with no other page visited before."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import urlopen
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+QUIET = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync"),
+)
+# Streamlit looks for its own routes below a deep link first, and takes the root where that answers 404.
+PROBES = re.compile(r"/data/_stcore/(health|host-config)$")
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: neither chromium nor google-chrome is installed"),
+]
+
+
+@pytest.fixture
+def address(tmp_path):
+    """Start a server that nobody has visited yet."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
+    with (tmp_path / "log").open("w") as log:
+        server = subprocess.Popen(
+            [*command, "--server.address", "127.0.0.1"],
+            cwd=ROOT,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            wait_for(port, server)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait()
+    assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+def wait_for(port: int, server: subprocess.Popen) -> None:
+    for _ in range(600):
+        assert server.poll() is None, "the server ended"
+        try:
+            urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1).close()
+        except OSError:
+            server_is_slow(0.1, server)
+        else:
+            return
+    pytest.fail("the server did not answer within a minute")
+
+
+def server_is_slow(seconds: float, server: subprocess.Popen) -> None:
+    """Wait a moment, or until the server ends."""
+    try:
+        server.wait(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        return
+
+
+@pytest.fixture
+def page():
+    """Open a browser whose every request and complaint is written down."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+        opened = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="dark")
+        opened.set_default_timeout(60_000)
+        heard: dict[str, list[str]] = {"outside": [], "errors": []}
+        opened.on("request", lambda r: heard["outside"].append(r.url) if outside(r.url) else None)
+        opened.on("websocket", lambda w: heard["outside"].append(w.url) if outside(w.url) else None)
+        opened.on("pageerror", lambda e: heard["errors"].append(str(e)))
+        opened.on("console", lambda m: heard["errors"].append(m.text) if complaint(m) else None)
+        opened.heard = heard
+        yield opened
+        browser.close()
+
+
+def outside(url: str) -> bool:
+    return urlsplit(url).scheme not in {"data", "blob"} and urlsplit(url).hostname != "127.0.0.1"
+
+
+def complaint(message) -> bool:
+    return message.type == "error" and not PROBES.search(message.location.get("url", ""))
+
+
+def quiet(page) -> None:
+    assert page.heard == {"outside": [], "errors": []}
+    assert page.locator("[data-testid=stException]").count() == 0
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page is wider than its window"
+
+
+def test_the_live_page_counts_down_and_answers(address, page):
+    page.goto(address)
+    bar = page.locator(".verdict")
+    bar.wait_for()
+    page.get_by_text("CAUSAL_ANALYSIS::ACTIVE").wait_for()
+    assert "is not yet on air" in bar.inner_text()
+    assert re.search(r"\d:\d\d", page.locator(".kpi").first.inner_text())
+    assert "STREAM_SYNC" in page.locator(".event").inner_text()
+    page.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg").first.wait_for()
+    clock = page.locator(".event .status b").last
+    before = clock.inner_text()
+    page.wait_for_function("b => [...document.querySelectorAll('.event .status b')].pop().innerText !== b", arg=before)
+    page.get_by_text("Understanding this chart").click()
+    page.get_by_test_id("stPopoverBody").wait_for()
+    quiet(page)
+
+
+@pytest.mark.parametrize("width", [420, 900, 1600])
+def test_the_data_page_opens_on_a_deep_link(address, page, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(f"{address}/data")
+    page.locator(".verdict").wait_for()
+    assert page.locator(".verdict .word").inner_text().endswith("NO DATA")
+    quiet(page)
+
+
+def test_a_file_of_ones_own_becomes_a_verdict_and_a_report(address, page, tmp_path):
+    minutes = [f"2026-02-08T{20 + m // 60}:{m % 60:02d}:00Z" for m in range(120)]
+    rows = [
+        f"{t},{r},{90 + (7 * i) % 13 + 40 * (r == 'a' and 80 <= i < 84)}" for i, t in enumerate(minutes) for r in "ab"
+    ]
+    counts, airings = tmp_path / "counts.csv", tmp_path / "airings.csv"
+    counts.write_text("\n".join(["time,region,count", *rows]))
+    airings.write_text(f"airing,start,length_s,regions\n<b>spot</b>,{minutes[80]},30,a\n")
+    page.goto(f"{address}/data?sample=My+own+files")
+    inputs = page.locator("input[type=file]")
+    inputs.nth(0).wait_for(state="attached")
+    inputs.nth(0).set_input_files(counts)
+    page.get_by_text("Still needed: the airings.").wait_for()
+    inputs.nth(1).set_input_files(airings)
+    page.get_by_text("120 bins of 60 s, 2 regions").wait_for()
+    page.get_by_role("button", name="Analyse").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save the report").click()
+    document = Path(download.value.path()).read_text(encoding="utf-8")
+    assert "&lt;b&gt;spot&lt;/b&gt;" in document
+    assert "<b>spot" not in document
+    assert page.locator(".verdict .word").inner_text().splitlines()[-1] not in {"", "NO DATA"}
+    quiet(page)
+
+
+def test_a_wrong_address_is_told_in_words(address, page):
+    page.goto(f"{address}/?alpha=5")
+    page.get_by_text("alpha is 5").wait_for()
+    quiet(page)
