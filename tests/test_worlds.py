@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,6 +22,7 @@ SHORT = Scenario(
     minutes=4, event_rate=600.0, breaks=(Pause(break_id="b", at_s=60, length_s=60),), break_step=0.3, surge="shared",
     airings=(Spot(at_s=70.0, break_id="b", value=64.0), Spot(airing="SECOND", at_s=100.0, scale=0.5)), mediator=1.0,
 )  # fmt: skip
+SAMPLES = Path(__file__).parents[1] / "data"
 WILD = replace(SHORT, faults=Faults(loss=0.02, outage=(150, 160), duplicates=0.01, late=0.02, late_s=20.0))
 
 
@@ -98,6 +101,15 @@ def test_counts_are_on_average_what_the_truth_says():
         errors = errors + (world.counts.total - expected).sum(axis=0)
         scale = scale + 1.5 * expected.sum(axis=0)
     assert (np.abs(errors) < norm.ppf(1 - 1e-4) * np.sqrt(scale)).all()
+
+
+def test_wandering_leaves_the_rate_as_it_is_on_average():
+    scenario = replace(
+        SHORT, minutes=400, airings=(), surge="none", breaks=(), shared_sd=0.35, shared_tau_s=10.0, region_sd=0.0,
+    )  # fmt: skip
+    rate = simulate(scenario, rng=1).truth.counterfactual.sum(axis=1).mean()
+    sd = 40 * np.sqrt(np.expm1(0.35**2) * 2 * 10 / 24_000)
+    assert abs(rate - 40) < norm.ppf(0.9999) * sd
 
 
 def test_a_harmful_airing_takes_away_what_the_truth_says():
@@ -298,6 +310,16 @@ def test_a_world_is_written_as_files(tmp_path):
     assert set(events["weight"]) == {64.0}
     again = write_world(simulate(WILD, rng=2), tmp_path / "again")
     assert all((again / p.name).read_bytes() == p.read_bytes() for p in place.iterdir())
+
+
+@pytest.mark.parametrize("name", ["halftime", "null"])
+def test_the_samples_are_what_the_simulator_writes(name, tmp_path):
+    made = write_world(simulate(SCENARIOS[name], rng=7), tmp_path)
+    files = {path.name: path.read_bytes() for path in (SAMPLES / name).iterdir()}
+    files["counts.csv"] = gzip.decompress(files.pop("counts.csv.gz"))
+    stale = [file for file, content in files.items() if content != (made / file).read_bytes()]
+    assert not stale, "make the samples anew, as data/README.md says"
+    assert set(files) == {path.name for path in made.iterdir()} - {"events.parquet"}
 
 
 @pytest.mark.parametrize(

@@ -117,16 +117,16 @@ def test_the_log_tells_each_change_of_state():
 def test_a_spike_is_what_the_rule_says():
     world = simulate(replace(SCENARIO, lift=0.0, surge="none"), rng=5)
     values = world.counts.values.copy()
-    values[:] = np.array([3, 2, 1, 1])[:, None, None] / 1
+    values[:] = np.array([3, 2, 1, 1])[:, None, None]
     traffic = replace(world.traffic, conversions=values.astype(int), lost_conversions=np.zeros_like(values, dtype=int))
     spiked = traffic.conversions.copy()
-    spiked[150:155, 0] *= 2
+    spiked[150:155, 0, 0, 0] += 31
     log = run(SimulatedFeed(replace(world, traffic=replace(traffic, conversions=spiked))), np.arange(0, 241, 1.0))[
         -1
     ].log
     spikes = [entry for entry in log if entry.kind == "INGEST_SPIKE"]
     assert [entry.text.split(":")[0] for entry in spikes] == ["us-east"]
-    # 36 a second before; the mean of 5 s passes 54 with its third doubled second.
+    # 36 a second before, then 67; the mean of 5 s passes 1.5 x 36 with the third of them, and not 1.5 x their own mean.
     assert spikes[0].time == world.scenario.begin + pd.Timedelta(seconds=153)
 
 
