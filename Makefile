@@ -46,11 +46,13 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	@touch $@
 	@echo "-> ready: $(VENV)"
 
-app: env  ## open the live page (sets up first; takes the next free port if 8501 is taken)
+app: env  ## open the live page, in a browser where there is a screen (takes the next free port if 8501 is taken)
 	@port=$$("$(PY)" -c "$$FREE_PORT" $(PORT)) || exit 1; \
 	[ "$$port" = "$(PORT)" ] || echo "-> port $(PORT) is taken, using $$port"; \
 	echo "-> the live page: http://$(ADDRESS):$$port (stop with Ctrl-C)"; \
-	exec "$(PY)" -m streamlit run app.py --server.port "$$port" --server.address "$(ADDRESS)" --server.showEmailPrompt false --browser.gatherUsageStats false
+	headless=true; if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] || [ "$$(uname)" = Darwin ]; then headless=false; fi; \
+	exec "$(PY)" -m streamlit run app.py --server.port "$$port" --server.address "$(ADDRESS)" \
+	  --server.headless $$headless --server.showEmailPrompt false --browser.gatherUsageStats false
 
 define FREE_PORT
 import socket, sys
