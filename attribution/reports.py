@@ -225,18 +225,23 @@ def _verdict(result: Analysis, title: str) -> str:
     )
 
 
-def _evidence(result: Analysis) -> list[str]:
+def cases_html(result: Analysis) -> str:
+    """Write what speaks for and against each verdict, and what would change it."""
     words = "".join(_case(verdict, named=len(result.verdicts) > 1) for verdict in result.verdicts[:MAX_CASES])
     left = len(result.verdicts) - MAX_CASES
     if left > 0:
         words += f'<p class="muted">{left} further airings: their figures stand in the table.</p>'
+    return words
+
+
+def _evidence(result: Analysis) -> list[str]:
     drawn = []
     if len(result.evidence):
         drawn.append(_svg(charts.evidence(result).properties(width=420)))
     if len(result.kernel):
         drawn.append(_svg(charts.response(result)))
     drawn.append(_svg(charts.airings(result).properties(width=320)))
-    return [words, *drawn]
+    return [cases_html(result), *drawn]
 
 
 def _case(verdict: Verdict, *, named: bool) -> str:

@@ -12,7 +12,7 @@ import streamlit as st
 
 import attribution as at
 from attribution import charts
-from attribution.reports import explanation, findings_html, report, table_html
+from attribution.reports import cases_html, explanation, findings_html, report, table_html
 from attribution.workbench import desk, panels
 from attribution.workbench.shell import ROOT, mode, plain_markdown
 
@@ -79,11 +79,10 @@ def _files() -> tuple[tuple[str, Path], ...] | None:
         options = [*samples, BRING]
         chosen = st.selectbox("Sample", options, key="sample", bind="query-params")
         if chosen != BRING:
-            files = samples[chosen]
-            st.caption("Reads " + ", ".join(f"`{path.name}`" for path in files.values()))
-            return tuple(
-                (role, path) for role, path in files.items() if role in {"counts", "events", "airings", *desk.FEEDS}
-            )
+            known = ("counts", "events", "airings", *desk.FEEDS)
+            files = tuple((role, samples[chosen][role]) for role in known if role in samples[chosen])
+            st.caption("Reads " + ", ".join(path.name for _, path in files))
+            return files
         return _uploads()
 
 
@@ -153,8 +152,11 @@ def _read(files: tuple[tuple[str, Path], ...], choices: desk.Choices) -> desk.Ma
             st.error(str(error))
             return None
         counts = material.counts
+        mapped = [("conversions", dict(counts.mapping)), ("airings", material.airings.attrs.get("mapping", {}))]
+        mapped += [(name, table.attrs.get("mapping", {})) for name, table in material.feeds.items()]
         pairs = "".join(
-            f"<tr><td>{escape(role)}</td><td>{escape(str(column))}</td></tr>" for role, column in counts.mapping
+            f"<tr><td>{name}</td><td>{escape(', '.join(f'{r} = {c}' for r, c in mapping.items()))}</td></tr>"
+            for name, mapping in mapped
         )
         first, width = counts.start[0].astype("datetime64[s]"), counts.width.min()
         sizes = ((counts.regions, "region"), (counts.channels, "channel"), (counts.devices, "device"))
@@ -165,8 +167,9 @@ def _read(files: tuple[tuple[str, Path], ...], choices: desk.Choices) -> desk.Ma
         )
         st.html(
             f'<div class="ec"><p class="lead">{escape(shape)}</p>'
-            f"<table><tr><th>Role</th><th>Column</th></tr>{pairs}</table>"
-            f'<p class="cap" style="margin-top:1rem">Findings</p>{findings_html(tuple(material.findings))}</div>'
+            f'<div class="cap">Findings</div>{findings_html(tuple(material.findings))}'
+            '<div class="cap later">Columns, as they were read</div>'
+            f'<table class="words mapping">{pairs}</table></div>'
         )
         return material
 
@@ -208,6 +211,13 @@ def _answer(material: desk.Material, settings: at.Settings) -> None:
     st.html(panels.answer_bar(result.verdict, [f"data to <b>{result.as_of:%Y-%m-%d %H:%M:%S}</b> UTC"]))
     if len(charts.drawn(result)):
         _velocity(result)
+    left, right = st.columns(2, gap="small")
+    with left, st.container(key="panel-case"):
+        st.html(f'<div class="ec"><div>{panels.title("For and against")}</div>{cases_html(result)}</div>')
+    with right, st.container(key="panel-evidence"):
+        st.html(f'<div class="ec">{panels.title("Sequential evidence · mSPRT", f"1/α = {1 / result.alpha:g}")}</div>')
+        chart = charts.evidence(result, mode=mode()).properties(width="container")
+        st.vega_lite_chart(None, chart.to_dict(), theme=None)
     with st.container(key="panel-table"):
         st.html(f'<div class="ec">{panels.title("Every airing")}{table_html(result)}</div>')
         with st.container(horizontal=True):

@@ -40,8 +40,7 @@ def answer_bar(verdict: Verdict, facts: list[str]) -> str:
     """Write a verdict with some more facts (HTML) about it."""
     rung = [f"<b>RUNG {verdict.rung}/5</b> {escape(RUNGS[verdict.rung])}"] if verdict.rung else []
     change = [f"what would change it: {escape(verdict.would_change[0])}"] if verdict.would_change else []
-    sentence = verdict.sentence[0].upper() + verdict.sentence[1:]
-    return bar(verdict.word, sentence, [*rung, *facts, *change], claims=verdict.word in CLAIMS)
+    return bar(verdict.word, verdict.sentence, [*rung, *facts, *change], claims=verdict.word in CLAIMS)
 
 
 def bar(word: str, sentence: str, facts: list[str], *, claims: bool) -> str:

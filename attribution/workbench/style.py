@@ -87,14 +87,22 @@ SHEET = """
  margin:1rem 0 0}
 .ec td:first-child,.ec th:first-child{text-align:left;padding-left:0}
 .ec td:last-child,.ec th:last-child{padding-right:0}
-.ec .scroll{overflow-x:auto}.ec .words td,.ec .words th{text-align:left;white-space:normal;vertical-align:top}
-.ec .words td{font-family:var(--prose)}.ec .words .level{font:600 .7rem/1.8 var(--mono);white-space:nowrap}
+.ec td:first-child,.ec th:first-child{white-space:normal}.ec table tbody th{vertical-align:top}
+.ec .scroll{overflow-x:auto}.ec ul{margin:.3rem 0 .7rem;padding-left:1.1rem;font:400 .84rem/1.5 var(--prose)}
+.ec ul li{font-size:inherit}.ec h3{font:600 .8rem/1.4 var(--mono);margin:.8rem 0 .2rem;padding:0}
+.ec h3+p{font:400 .84rem/1.5 var(--prose)}
+.ec .words td,.ec .words th{text-align:left;white-space:normal;vertical-align:top}
+.ec .words td{font-family:var(--prose)}
+.ec .words.mapping td{font-family:var(--mono);padding:.35rem .5rem}.ec .later{margin-top:1.2rem}
+.ec .words.mapping td:first-child{padding-left:0}
+.ec .words .level{font:600 .7rem/1.8 var(--mono);white-space:nowrap}
 .ec .words .level.error,.ec .words .level.warning{color:var(--bad)}
 .ec small{font-size:.7rem;color:var(--muted)}
 .ec ul.log{list-style:none;margin:.55rem 0 0;padding:0;font:400 .75rem/1.4 var(--mono);height:26.4rem;overflow-y:auto}
-.ec .log li{display:grid;grid-template-columns:4.7em 9.4em 1fr;gap:0 .7em;padding:.24rem 0;margin:0;
+.ec .log li{display:grid;grid-template-columns:4.7em 1fr;gap:0 .7em;padding:.3rem 0;margin:0;
  border-bottom:1px dotted var(--line)}
 .log .kind{color:var(--counterfactual)}.log time{color:var(--muted)}.log span{overflow-wrap:anywhere}
+.log span:last-child{grid-column:1/-1}
 .truth{font:400 .78rem/1.5 var(--prose);color:var(--muted)}.truth b{color:var(--ink);font-family:var(--mono)}
 .ec ul.plain{margin:.3rem 0 .7rem;padding-left:1.1rem;font:400 .86rem/1.5 var(--prose)}
 .ec p.lead{font:400 .95rem/1.5 var(--prose);margin:.3rem 0}
@@ -116,6 +124,6 @@ SHEET = """
  .kpis{grid-template-columns:repeat(2,minmax(0,1fr))}.kpi .value{font-size:1.35rem}.kpi .cap em{display:none}
  .verdict{grid-template-columns:1fr}.verdict .word{font-size:1.5rem;min-width:0}
  .event .status{margin-left:0}[data-testid=stMainBlockContainer]{padding:.35rem .7rem 2rem}
- .ec .log li{grid-template-columns:4.7em 1fr}.ec .log li span:last-child{grid-column:1/-1}
+
 }
 """
