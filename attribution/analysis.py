@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import ThreadpoolController
 
 import attribution
 from attribution.airings import normalise
@@ -19,16 +21,23 @@ from attribution.checks import outages, preflight
 from attribution.frames import bins
 from attribution.model import design as designs
 from attribution.model import fit as fast
+from attribution.model import windows
 from attribution.model.decompose import centre, draw
 from attribution.settings import Settings
 from attribution.verdict import Verdict, summarise
 
 if TYPE_CHECKING:
+    from pandas.api.typing import NaTType
+
     from attribution.counts import Counts
+    from attribution.model.design import Design
     from attribution.tables import Finding
 
 DRAWS = 200
 """Posterior draws behind the bands of the series; the table's figures are exact mixtures, not draws."""
+
+TOGETHER = ""
+"""Stands for all exposed regions together where a bin's row names its region."""
 
 MOST_TOGETHER = 24
 """At most so many overlapping airings are fitted at once; a longer chain is cut."""
@@ -82,7 +91,7 @@ class Analysis:
     settings: Settings
     fingerprint: str
     version: str
-    as_of: pd.Timestamp
+    as_of: pd.Timestamp | NaTType
 
     @property
     def alpha(self) -> float:
@@ -132,32 +141,29 @@ def analyze(
         raise ValueError(
             f"airings name regions {unknown}, the counts have {list(counts.regions)}; rename one of the two"
         )
-    findings = (*counts.findings, *airings.attrs["findings"], *preflight(counts, airings, context=feeds["context"]))
-    masked = outages(counts)
+    known = len(counts.start) > 0
+    checked = preflight(counts, airings, context=feeds["context"]) if known else []
+    masked = outages(counts) if known else None
     answers: dict[int, Answer] = {}
-    totals, series = [], []
+    bands: list[pd.DataFrame] = []
     started, groups = _groups(counts, airings, settings)
     if settings.baseline == "brief":
         answers |= {int(a): detected(counts, airings.iloc[a], settings) for a in started}
         groups = []
-    for number, members in enumerate(groups):
-        others = np.setdiff1d(started, members)
-        design = designs.build(counts, airings, settings, members=members, others=others, masked=masked, **feeds)
-        if design is None:
-            continue
-        fit = fast.fit(design, settings)
-        middle, parts = centre(fit), draw(fit, DRAWS, seed=number)
-        totals.append(bins(design, middle, parts, settings, number, design.exposed))
-        for r, region in enumerate(design.regions):
-            series.append(bins(design, middle, parts, settings, number, np.arange(len(design.regions)) == r, region))
-        for j, a in enumerate(members):
-            answers[int(a)] = answer(counts, airings.iloc[a], settings, fit, middle, j)
+    with _one_thread().limit(limits=1, user_api="blas"):  # small matrices: more threads only wait for one another
+        for number, members in enumerate(groups):
+            others = np.setdiff1d(started, members)
+            design = designs.build(counts, airings, settings, members=members, others=others, masked=masked, **feeds)
+            if design is not None:
+                found = _fitted(counts, airings, settings, design, number)
+                answers |= found[0]
+                bands += found[1]
     ordered = [answers.get(a) or silent(counts, airings.iloc[a]) for a in range(len(airings))]
     verdicts = tuple(answer.verdict for answer in ordered)
     return Analysis(
         table=pd.DataFrame([answer.row for answer in ordered], columns=TABLE),
-        total=_stack(totals),
-        series=_stack(series),
+        total=_stack([frame.drop(columns="region") for frame in bands if frame["region"].iloc[0] == TOGETHER]),
+        series=_stack([frame for frame in bands if frame["region"].iloc[0] != TOGETHER]),
         **{
             name: _stack([a.frames[name] for a in ordered if name in a.frames])
             for name in ("evidence", "shares", "kernel", "worlds")
@@ -168,13 +174,35 @@ def analyze(
             [(a.row["airing"], column, reason) for a in ordered for column, reason in a.reasons.items()],
             columns=["airing", "column", "reason"],
         ),
-        findings=tuple(findings),
+        findings=(*counts.findings, *airings.attrs["findings"], *checked),
         airings=airings,
         settings=settings,
         fingerprint=_fingerprint(counts, airings, settings, feeds),
         version=attribution.__version__,
-        as_of=counts.end,
+        as_of=counts.end if known else pd.NaT,
     )
+
+
+@lru_cache(maxsize=1)
+def _one_thread() -> ThreadpoolController:
+    """Return the control over the threads of the linear algebra libraries."""
+    return ThreadpoolController()
+
+
+def _fitted(
+    counts: Counts, airings: pd.DataFrame, settings: Settings, design: Design, number: int
+) -> tuple[dict[int, Answer], list[pd.DataFrame]]:
+    """Fit one group: the answer of each of its airings by position, and its bins for all exposed regions and each."""
+    try:
+        fit = fast.fit(design, settings)
+    except FloatingPointError as error:
+        return {int(a): silent(counts, airings.iloc[a], why=str(error)) for a in design.airings}, []
+    middle, parts = centre(fit), draw(fit, DRAWS, seed=number)
+    frames = [bins(design, middle, parts, settings, number, TOGETHER, design.exposed)]
+    for r, region in enumerate(design.regions):
+        frames.append(bins(design, middle, parts, settings, number, region, np.arange(len(design.regions)) == r))
+    answers = {int(a): answer(counts, airings.iloc[a], settings, fit, middle, j) for j, a in enumerate(design.airings)}
+    return answers, frames
 
 
 def _groups(counts: Counts, airings: pd.DataFrame, settings: Settings) -> tuple[np.ndarray, list[np.ndarray]]:
@@ -184,10 +212,10 @@ def _groups(counts: Counts, airings: pd.DataFrame, settings: Settings) -> tuple[
         return np.empty(0, dtype=int), []
     end = counts.seconds[-1] + counts.width[-1]
     started = np.flatnonzero((onset < end) & (onset >= counts.seconds[0]))
-    reach = designs.window_seconds(
+    reach = windows.window_seconds(
         settings, airings["length_s"].to_numpy(float)[started], float(np.median(counts.width))
     )
-    found = [started[group] for group in designs.groups(onset[started], reach)]
+    found = [started[group] for group in windows.groups(onset[started], reach)]
     return started, [part for group in found for part in np.array_split(group, -(-len(group) // MOST_TOGETHER))]
 
 

@@ -9,9 +9,8 @@ import pandas as pd
 from scipy.special import ndtr, ndtri
 
 from attribution.frames import evidence_frame, kernel_frame
-from attribution.model import design as designs
 from attribution.model import fit as fast
-from attribution.model import monitor
+from attribution.model import monitor, windows
 from attribution.model.brief import brief
 from attribution.model.decompose import centre
 from attribution.money import money
@@ -83,51 +82,12 @@ def answer(counts: Counts, airing: pd.Series, settings: Settings, fit: fast.Fit,
     cash = money(airing, settings)
     peak = _weighted_quantiles(design.peak, fit.kernel_weight(), _levels(settings))
     second = _second_opinion(fit, j, settings)
+    amount = (low, middle, high)
     case = _case(
-        counts,
-        airing,
-        settings,
-        fit,
-        parts,
-        j,
-        (low, middle, high),
-        lift,
-        expected,
-        spread,
-        watched,
-        trust,
-        cash,
-        second[0],
+        counts, airing, settings, fit, parts, j, amount, lift, expected, spread, watched, trust, cash, second[0]
     )
     verdict = judge(case)
-    row = {
-        "airing": name,
-        "start": airing["start"],
-        "regions": airing["regions"] or "|".join(counts.regions),
-        "counterfactual": expected,
-        "incremental": middle,
-        "incremental_lower": low,
-        "incremental_upper": high,
-        "lift": middle / expected,
-        "lift_lower": lift["low"],
-        "lift_upper": lift["high"],
-        "probability_positive": case.probability_positive,
-        "e_value": float(np.exp(min(case.log_e, 700.0))),
-        "anytime_p": float(watched.anytime_p[-1]) if len(watched.log_e) else 1.0,
-        "placebo_p": np.nan,
-        "placebos": np.nan,
-        "robust_lower": second[0],
-        "robust_upper": second[1],
-        "response_peak": peak[1],
-        "response_peak_lower": peak[0],
-        "response_peak_upper": peak[2],
-        "minimum_detectable_lift": case.detectable,
-        "iroas": cash.iroas(middle),
-        "iroas_lower": cash.iroas(low),
-        "iroas_upper": cash.iroas(high),
-        "roi": cash.roi(middle),
-        "roi_lower": cash.roi(low),
-        "roi_upper": cash.roi(high),
+    row = _row(airing, counts.regions, case, watched, cash, peak, second) | {
         "rung": verdict.rung,
         "verdict": verdict.word,
     }
@@ -152,6 +112,42 @@ def _second_opinion(fit: fast.Fit, j: int, settings: Settings) -> tuple[float, f
         fast.quantile(robust.weight, robust.window_mean[:, j], robust.window_sd[:, j], p) for p in _levels(settings)
     )
     return low, high
+
+
+def _row(
+    airing: pd.Series,
+    regions: tuple[str, ...],
+    case: Case,
+    watched: monitor.Evidence,
+    cash: Money,
+    peak: list[float],
+    second: tuple[float, float],
+) -> dict:
+    """Return the airing's row of the table, but for its rung and verdict."""
+    ends = {"": case.incremental, "_lower": case.lower, "_upper": case.upper}
+    return {
+        "airing": case.airing,
+        "start": airing["start"],
+        "regions": airing["regions"] or "|".join(regions),
+        "counterfactual": case.counterfactual,
+        **{f"incremental{end}": amount for end, amount in ends.items()},
+        "robust_lower": second[0],
+        "robust_upper": second[1],
+        "lift": case.lift,
+        "lift_lower": case.lift_lower,
+        "lift_upper": case.lift_upper,
+        "probability_positive": case.probability_positive,
+        "e_value": float(np.exp(min(case.log_e, 700.0))),
+        "anytime_p": float(watched.anytime_p[-1]) if len(watched.log_e) else 1.0,
+        "placebo_p": np.nan,
+        "placebos": np.nan,
+        "response_peak": peak[1],
+        "response_peak_lower": peak[0],
+        "response_peak_upper": peak[2],
+        "minimum_detectable_lift": case.detectable,
+        **{f"iroas{end}": cash.iroas(amount) for end, amount in ends.items()},
+        **{f"roi{end}": cash.roi(amount) for end, amount in ends.items()},
+    }
 
 
 def _trade(fit: fast.Fit, j: int, seen: np.ndarray, inside: np.ndarray, spread: float) -> float:
@@ -318,7 +314,7 @@ def detected(counts: Counts, airing: pd.Series, settings: Settings) -> Answer:
     """Return what the brief's engine books for one airing: figures without intervals, and no answer to the question."""
     name, onset = str(airing["airing"]), airing["start"].value / 1e9
     step = float(np.median(counts.width))
-    window = float(designs.window_seconds(settings, np.array([airing["length_s"]]), step)[0])
+    window = float(windows.window_seconds(settings, np.array([airing["length_s"]]), step)[0])
     total = counts.total[:, _reached(airing, counts.regions)].sum(axis=1)
     engine = brief(total, step=step)
     inside = (counts.seconds >= onset) & (counts.seconds < onset + window)
@@ -350,10 +346,12 @@ def detected(counts: Counts, airing: pd.Series, settings: Settings) -> Answer:
     return Answer(row, verdict, {c: why for c in TABLE if isinstance(row[c], float) and not np.isfinite(row[c])}, {})
 
 
-def silent(counts: Counts, airing: pd.Series) -> Answer:
+def silent(counts: Counts, airing: pd.Series, *, why: str = "") -> Answer:
     """Return the answer of an airing that the data do not reach."""
     name, start = str(airing["airing"]), airing["start"]
-    if not len(counts.start):
+    if why:
+        status = f"The model could not be fitted around {name}: {why}."
+    elif not len(counts.start):
         status = "There are no counts."
     elif start >= counts.end:
         status = (

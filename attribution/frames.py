@@ -21,13 +21,7 @@ def moments(seconds: np.ndarray) -> pd.DatetimeIndex:
 
 
 def bins(
-    design: Design,
-    middle: Parts,
-    parts: Parts,
-    settings: Settings,
-    group: int,
-    chosen: np.ndarray,
-    region: str | None = None,
+    design: Design, middle: Parts, parts: Parts, settings: Settings, group: int, region: str, chosen: np.ndarray
 ) -> pd.DataFrame:
     """Return a row a bin for some regions (R,) together: parts at the centre, bands from draws."""
     tails = [settings.alpha / 2, 1 - settings.alpha / 2]
@@ -39,6 +33,7 @@ def bins(
     ad_low, ad_high = np.quantile(ad, tails, axis=0)
     columns = {
         "group": group,
+        "region": region,
         "time": moments(design.start),
         "width_s": design.width,
         "observed": observed,
@@ -51,10 +46,7 @@ def bins(
         "organic": middle.organic[chosen].sum(axis=0),
         "break": middle.broken[chosen].sum(axis=0),
     }
-    frame = pd.DataFrame(columns)
-    if region is not None:
-        frame.insert(1, "region", region)
-    return frame
+    return pd.DataFrame(columns)
 
 
 def evidence_frame(name: str, watched: monitor.Evidence) -> pd.DataFrame:

@@ -145,6 +145,19 @@ def test_before_the_airing_there_is_no_data_and_no_figure(halftime):
     assert early.total.empty
 
 
+def test_no_counts_no_airings_and_silence_are_answers(halftime):
+    empty = at.analyze(
+        halftime.counts.between(end=halftime.airings["start"].iloc[0] - pd.Timedelta(days=1)), halftime.airings
+    )
+    assert empty.verdict.word == "no data"
+    assert empty.as_of is pd.NaT
+    nobody = at.analyze(halftime.counts, halftime.airings.iloc[:0])
+    assert nobody.verdict.word == "no data"
+    assert nobody.table.empty
+    quiet = replace(halftime.counts, values=np.zeros_like(halftime.counts.values))
+    assert at.analyze(quiet, halftime.airings).verdict.word not in CLAIMS
+
+
 def test_money_is_unknown_without_spend_and_never_zero(halftime):
     poor = halftime.airings.assign(spend=np.nan)
     told = at.analyze(halftime.counts, poor, BRIEF, social=halftime.social)

@@ -9,12 +9,13 @@ import numpy as np
 
 from attribution.model import mean as model
 from attribution.model.field import solve_upper
-from attribution.model.fit import consider
 from attribution.model.layout import State
+from attribution.model.linear import consider
 
 if TYPE_CHECKING:
     from attribution.model.design import Design
-    from attribution.model.fit import Bank, Component, Fit, Mode
+    from attribution.model.fit import Component, Fit
+    from attribution.model.linear import Bank, Mode
 
 
 class Parts(NamedTuple):

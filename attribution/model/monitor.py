@@ -11,11 +11,13 @@ from scipy.stats import chi2
 
 from attribution.model import fit as fast
 from attribution.model.layout import baseline
+from attribution.model.linear import consider
 from attribution.sequential import joint_filter_log_e
 
 if TYPE_CHECKING:
     from attribution.model.design import Design
     from attribution.model.history import Noise
+    from attribution.model.linear import Mode
 
 LIFTS = np.concatenate([[0.0], np.linspace(0.1, 2.2, 11)])
 """The lifts the joint filter mixes over: 0 and .1 ... 2.2, twelve values (methods, section 4)."""
@@ -197,7 +199,7 @@ def _one_series(design: Design, noise: Noise, airing: int, *, lift_sd: float, al
         else inside
     )
     times, path, explained = [], [], ""
-    start: dict[str, fast.Mode] = {}
+    start: dict[str, Mode] = {}
     for last in chosen:
         seen = replace(design, exposure=np.where(np.arange(len(close)) <= last, design.exposure, 0.0))
         if len(design.feed):
@@ -211,7 +213,7 @@ def _one_series(design: Design, noise: Noise, airing: int, *, lift_sd: float, al
 
 
 def _log_e(
-    design: Design, noise: Noise, airing: int, start: dict[str, fast.Mode], *, lift_sd: float, alpha: float
+    design: Design, noise: Noise, airing: int, start: dict[str, Mode], *, lift_sd: float, alpha: float
 ) -> tuple[float, str] | None:
     """Return log E* of one look and the world that takes the claim away, if one does.
 
@@ -226,7 +228,7 @@ def _log_e(
         if mode is None:
             continue
         start[world.name] = mode
-        bank = fast.consider(design, noise, mode, kernels, targets=np.array([airing]))
+        bank = consider(design, noise, mode, kernels, targets=np.array([airing]))
         gain = log_bayes(bank.score[:, 0], bank.information[:, 0, 0], scale)
         null[world.name] = mode.evidence
         steps.append(world.step > 0)

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 import attribution as at
-from attribution.model.design import build, groups, history_seconds, response_bank, window_seconds
+from attribution.model.design import build
+from attribution.model.windows import groups, history_seconds, response_bank, window_seconds
 
 NONE = np.empty(0, dtype=int)
 BRIEF = at.Settings(response_peak="10s", response_peak_logsd=0.2, window="60s")
