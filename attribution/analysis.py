@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
@@ -27,8 +27,6 @@ from attribution.settings import Settings
 from attribution.verdict import Verdict, summarise
 
 if TYPE_CHECKING:
-    from pandas.api.typing import NaTType
-
     from attribution.counts import Counts
     from attribution.model.design import Design
     from attribution.tables import Finding
@@ -91,7 +89,7 @@ class Analysis:
     settings: Settings
     fingerprint: str
     version: str
-    as_of: pd.Timestamp | NaTType
+    as_of: pd.Timestamp
 
     @property
     def alpha(self) -> float:
@@ -179,7 +177,7 @@ def analyze(
         settings=settings,
         fingerprint=_fingerprint(counts, airings, settings, feeds),
         version=attribution.__version__,
-        as_of=counts.end if known else pd.NaT,
+        as_of=counts.end if known else cast("pd.Timestamp", pd.NaT),
     )
 
 

@@ -15,6 +15,19 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from attribution.plotted import (
+    KEY,
+    SMOOTHED_S,
+    drawn,
+    evidence_frames,
+    known_airing,
+    leading_airing,
+    near,
+    rate_unit,
+    records,
+    scattered,
+    velocity_frames,
+)
 from attribution.theme import chart_config, palette
 
 if TYPE_CHECKING:
@@ -22,17 +35,8 @@ if TYPE_CHECKING:
 
 Layers: TypeAlias = alt.LayerChart | alt.FacetChart
 """What Altair's :func:`altair.layer` returns."""
-MAX_BINS = 1500
-"""More bins than a wide screen has room for are summed into fewer."""
 MAX_AIRINGS = 40
-UNITS = ((12 * 3600.0, "day", 86400.0), (1800.0, "h", 3600.0), (30.0, "min", 60.0), (0.0, "s", 1.0))
-"""Narrowest bin, name and seconds of the unit of time in which rates of such bins are given."""
-SMOOTHED_S = 5
-"""The observed line is a mean over so many seconds; each bin itself stands behind it, faint."""
-HISTORY_S, HISTORY_BINS = 480.0, 40
-"""So much of the time before an airing is drawn: the longer of the two."""
 CLAIMED = ("caused", "suggestive", "association")
-COUNTED = ("observed", "counterfactual", "counterfactual_lower", "counterfactual_upper", "ad")
 
 
 def velocity(
@@ -75,22 +79,13 @@ def velocity(
     if airing is None and scattered(result):
         airing = leading_airing(result)
     if airing is not None:
-        start = result.table.loc[result.table["airing"] == _known_airing(result, airing), "start"]
+        start = result.table.loc[result.table["airing"] == known_airing(result, airing), "start"]
         nearest = np.abs(table["time"].to_numpy() - start.to_numpy()[0]).argmin()
         table = table[table["group"] == table["group"].to_numpy()[nearest]]
-    table = _near(table, result.table["start"])
+    table = near(table, result.table["start"])
     unit = rate_unit(table["width_s"])
     chart = _velocity_layers(mode, unit, key=key)
     return _with_data(chart, velocity_frames(table, result.airings, unit=unit), mode)
-
-
-def scattered(result: Analysis) -> bool:
-    """Say whether the airings lie so far apart that most of a common time axis would be empty."""
-    table = drawn(result).drop_duplicates("time")
-    if table["group"].nunique() < 2:
-        return False
-    span = (table["time"].max() - table["time"].min()).total_seconds()
-    return float(table["width_s"].sum()) < 0.5 * span
 
 
 def evidence(result: Analysis, *, mode: str = "light") -> Layers:
@@ -111,7 +106,7 @@ def response(result: Analysis, *, airing: str | None = None, mode: str = "light"
     mode
         ``"light"`` or ``"dark"``.
     """
-    airing = leading_airing(result) if airing is None else _known_airing(result, airing)
+    airing = leading_airing(result) if airing is None else known_airing(result, airing)
     colours = palette(mode)
     if result.kernel.empty:
         raise ValueError("the analysis has no response to draw: every airing lies outside the data, or has not begun")
@@ -174,24 +169,6 @@ def airings(result: Analysis, *, mode: str = "light") -> Layers:
     return _with_data(chart, {"rows": rows, "zero": pd.DataFrame({"zero": [0]})}, mode)
 
 
-def leading_airing(result: Analysis) -> str:
-    """Name the airing with the largest e-value; the first where none has one."""
-    values = result.table["e_value"].fillna(-1.0).to_numpy()
-    return str(result.table["airing"].to_numpy()[values.argmax()])
-
-
-def rate_unit(width_s: pd.Series) -> tuple[str, float]:
-    """Name and seconds of the unit of time in which rates over bins this wide read well.
-
-    Examples
-    --------
-    >>> rate_unit(pd.Series([1.0, 2.0])), rate_unit(pd.Series([60.0]))
-    (('s', 1.0), ('min', 60.0))
-    """
-    usual = float(width_s.min()) if len(width_s) else 1.0
-    return next((name, seconds) for narrowest, name, seconds in UNITS if usual >= narrowest)
-
-
 def signed(value: float) -> str:
     """Write a count with its sign and thousands; a dash where it is unknown.
 
@@ -221,111 +198,6 @@ def evidence_spec(mode: str) -> dict[str, Any]:
     return _configured(_evidence_layers(mode).properties(width="container", height=190), mode).to_dict()
 
 
-def velocity_frames(
-    table: pd.DataFrame,
-    airings: pd.DataFrame,
-    *,
-    unit: tuple[str, float] = ("s", 1.0),
-    observed: pd.DataFrame | None = None,
-    span: tuple[pd.Timestamp, pd.Timestamp] | None = None,
-) -> dict[str, pd.DataFrame]:
-    """Build the data sets of the velocity chart.
-
-    Parameters
-    ----------
-    table
-        An analysis' ``total``, or one region of its ``series``: counts per bin.
-    airings
-        Canonical airings, shaded where they lie inside the span.
-    unit
-        From :func:`rate_unit`.
-    observed
-        Newer observations than the table holds (``time``, ``width_s``, ``observed``), which then draw the line.
-    span
-        First and last moment shown; by default those of the table.
-    """
-    if span is None:
-        first, last = table["time"].min(), (table["time"] + pd.to_timedelta(table["width_s"], unit="s")).max()
-        span = (first, last)
-    inside = table[(table["time"] >= span[0]) & (table["time"] < span[1])]
-    if "group" in inside:
-        inside = inside.drop_duplicates("time").sort_values("time")
-    inside = _with_gaps(thinned(inside))
-    rates = _rates(inside, unit[1])
-    seen = inside if observed is None else observed[(observed["time"] >= span[0]) & (observed["time"] < span[1])]
-    line = _observed(_with_gaps(seen), unit[1])
-    breaks = _breaks(airings, span)
-    highest = np.nanmax([1e-9, *line["each"], *rates["counterfactual_upper"], *rates["with_ad"]])
-    window = pd.DataFrame({"time": list(span), "rate": [0.0, headroom(float(highest))]})
-    last = line.dropna().tail(1)
-    parts = ["time", "counterfactual", "counterfactual_lower", "counterfactual_upper", "with_ad"]
-    return {"line": line, "model": rates[parts], "breaks": breaks, "window": window, "last": last}
-
-
-def evidence_frames(result: Analysis) -> dict[str, pd.DataFrame]:
-    """Build the data sets of the evidence chart: a path for each airing, the threshold, where it was crossed."""
-    looks = result.evidence if len(result.evidence) else pd.DataFrame(columns=["airing", "time", "log_e"])
-    kinds = {"time": "datetime64[ns, UTC]", "log_e": float}
-    path = looks.merge(result.table[["airing", "start"]], on="airing").astype(kinds)
-    threshold = 1 / result.alpha
-    path["lag_s"] = (path["time"] - path["start"]).dt.total_seconds()
-    # Beyond 1e12 a reader distinguishes nothing, and below 1/1000 the path would only squeeze the part that matters.
-    path["power"] = (path["log_e"] / np.log(10)).clip(-3, 12)
-    path = path[["airing", "lag_s", "power"]].dropna()
-    if len(path) > 2 * MAX_BINS:
-        path = path.iloc[:: math.ceil(len(path) / (2 * MAX_BINS))]
-    leading = leading_airing(result) if len(result.table) else ""
-    path["leading"] = path["airing"] == leading
-    crossed = path[path["leading"] & (path["power"] >= math.log10(threshold))].head(1).copy()
-    crossed["text"] = [f"crossed at +{lag:.0f} s" for lag in crossed["lag_s"]]
-    powers = [-1.0, math.log10(threshold) + 0.7, *path["power"]]
-    lags = [0.0, max([30.0, *path["lag_s"]])]
-    limit = pd.DataFrame({"power": [math.log10(threshold)], "text": [f"1/α = {threshold:g}"]})
-    window = pd.DataFrame({"lag_s": lags, "power": [min(powers), max(powers) * 1.05]})
-    return {"path": path, "crossed": crossed, "limit": limit, "window": window}
-
-
-def drawn(result: Analysis | None) -> pd.DataFrame:
-    """Return an analysis' ``total``; where there is none, no bins but all columns."""
-    if result is not None and len(result.total):
-        return result.total
-    columns = pd.DataFrame(columns=[*COUNTED, "width_s", "group"], dtype=float)
-    return columns.assign(time=pd.DatetimeIndex([], tz="UTC"))
-
-
-def thinned(table: pd.DataFrame, most: int = MAX_BINS) -> pd.DataFrame:
-    """Sum neighbouring bins until at most ``most`` are left.
-
-    The band's edges are summed too, as if they moved together: never narrower than the truth.
-
-    Examples
-    --------
-    >>> table = pd.DataFrame({"time": pd.date_range("2026-02-08", periods=4, freq="s"), "observed": [1, 2, 3, 4]})
-    >>> thinned(table, most=2)["observed"].tolist()
-    [3, 7]
-    """
-    if len(table) <= most:
-        return table
-    block = np.arange(len(table)) // math.ceil(len(table) / most)
-    columns = [c for c in (*COUNTED, "width_s") if c in table]
-    summed = table.groupby(block)[columns].sum(skipna=False)  # a sum with an unknown part is unknown
-    return summed.assign(time=table.groupby(block)["time"].first())
-
-
-def headroom(highest: float) -> float:
-    """Top of an axis: at least 8% above the highest value, on a round number, so that it seldom moves.
-
-    Examples
-    --------
-    >>> headroom(71.2), headroom(0.03)
-    (80.0, 0.04)
-    """
-    wanted = highest * 1.08
-    step = 10 ** math.floor(math.log10(wanted))
-    ladder = (1, 1.5, 2, 3, 4, 5, 6, 8, 10)
-    return float(f"{next(step * m for m in ladder if step * m >= wanted * (1 - 1e-12)):.6g}")
-
-
 # ----------------------------------------------------------------------------------------------------------- the layers
 
 
@@ -351,13 +223,6 @@ def _velocity_layers(mode: str, unit: tuple[str, float], *, key: bool) -> Layers
         x="time:T", x2="end:T"
     )
     onset = breaks.mark_rule(color=colours.effect_text, opacity=0.7).encode(x="time:T")
-    labels = []
-    for late in (False, True):
-        side = {"align": "right", "dx": -5} if late else {"align": "left", "dx": 5}
-        word = breaks.transform_filter(f"datum.late === {str(late).lower()}").encode(x="time:T", y=alt.value(0))
-        name = word.mark_text(baseline="top", dy=4, fontWeight=600, color=colours.effect_text, **side)
-        detail = word.mark_text(baseline="top", dy=18, color=colours.muted, **side)
-        labels += [name.encode(text="kind:N"), detail.encode(text="label:N")]
     model = alt.Chart(alt.NamedData("model")).encode(x="time:T")
     band = model.mark_area(color=colours.counterfactual, opacity=0.2, interpolate="monotone").encode(
         y="counterfactual_lower:Q", y2="counterfactual_upper:Q"
@@ -376,11 +241,24 @@ def _velocity_layers(mode: str, unit: tuple[str, float], *, key: bool) -> Layers
         line.encode(x="time:T", y="observed:Q"),
         expected.encode(y="counterfactual:Q"),
         onset,
-        *labels,
+        *_labels(breaks, mode),
         last.encode(x="time:T", y="observed:Q"),
         *(_key(mode, smoothed=unit[1] == 1) if key else []),
     ]
     return alt.layer(*layers).properties(width=860, height=300)
+
+
+def _labels(breaks: alt.Chart, mode: str) -> list[alt.Chart]:
+    """Write what each shaded break is, on the side where there is room."""
+    colours = palette(mode)
+    labels = []
+    for late in (False, True):
+        side = {"align": "right", "dx": -5} if late else {"align": "left", "dx": 5}
+        word = breaks.transform_filter(f"datum.late === {str(late).lower()}").encode(x="time:T", y=alt.value(0))
+        name = word.mark_text(baseline="top", dy=4, fontWeight=600, color=colours.effect_text, **side)
+        detail = word.mark_text(baseline="top", dy=18, color=colours.muted, **side)
+        labels += [name.encode(text="kind:N"), detail.encode(text="label:N")]
+    return labels
 
 
 def _moving(end: str) -> Any:
@@ -441,70 +319,6 @@ def _evidence_layers(mode: str) -> Layers:
     return alt.layer(frame, rule, named, others, leading, dot, words).properties(width=860, height=200)
 
 
-def _known_airing(result: Analysis, airing: str) -> str:
-    names = list(result.table["airing"])
-    if airing not in names:
-        raise ValueError(f"airing is {airing!r}; choose one of {', '.join(map(str, names))}")
-    return airing
-
-
-def _near(table: pd.DataFrame, starts: pd.Series) -> pd.DataFrame:
-    """Leave out history so long before the first airing that it would only squeeze the chart."""
-    inside = starts[(starts >= table["time"].min()) & (starts <= table["time"].max())]
-    if inside.empty:
-        return table
-    before = max(HISTORY_S, HISTORY_BINS * float(table["width_s"].min()))
-    return table[table["time"] >= inside.min() - pd.Timedelta(seconds=before)]
-
-
-def _rates(table: pd.DataFrame, unit_s: float) -> pd.DataFrame:
-    """Turn counts per bin into rates at the middle of the bin; add what counterfactual and ad make together."""
-    middle = table["time"] + pd.to_timedelta(table["width_s"] / 2, unit="s")
-    scale = unit_s / table["width_s"]
-    rates = pd.DataFrame({"time": middle, **{name: table[name] * scale for name in COUNTED}})
-    rates["with_ad"] = rates["counterfactual"] + rates["ad"]
-    return rates
-
-
-def _with_gaps(table: pd.DataFrame) -> pd.DataFrame:
-    """Put an unknown bin into every stretch without bins, so that no line is drawn across it."""
-    end = table["time"] + pd.to_timedelta(table["width_s"], unit="s")
-    silence = (table["time"].shift(-1) - end).dt.total_seconds()
-    before = silence > 1.5 * table["width_s"]
-    if not before.any():
-        return table
-    gaps = pd.DataFrame({"time": end[before], "width_s": silence[before]})
-    return pd.concat([table, gaps]).sort_values("time", ignore_index=True)
-
-
-def _observed(table: pd.DataFrame, unit_s: float) -> pd.DataFrame:
-    """Observed rate of each bin, and its mean over the 5 seconds around it (the bin itself where bins are wider)."""
-    middle = table["time"] + pd.to_timedelta(table["width_s"] / 2, unit="s")
-    known = table["width_s"].where(table["observed"].notna())
-    around = pd.DataFrame({"time": middle, "count": table["observed"], "seconds": known})
-    around = around.rolling(f"{SMOOTHED_S}s", on="time", center=True, min_periods=1).sum()
-    rate = table["observed"] / table["width_s"] * unit_s
-    mean = (around["count"] / around["seconds"] * unit_s).where(table["observed"].notna())
-    return pd.DataFrame({"time": middle, "each": rate, "observed": mean})
-
-
-def _breaks(airings: pd.DataFrame, span: tuple[pd.Timestamp, pd.Timestamp]) -> pd.DataFrame:
-    """Airings inside the span as shaded windows, cut to it."""
-    end = airings["start"] + pd.to_timedelta(airings["length_s"].fillna(0.0), unit="s")
-    inside = (airings["start"] < span[1]) & (end >= span[0])
-    # Near the right edge a label turns to the left: marks that stick out would squeeze the plot.
-    late = airings["start"] > span[1] - (span[1] - span[0]) * 0.2
-    return pd.DataFrame(
-        {
-            "time": airings["start"].where(airings["start"] > span[0], span[0])[inside],
-            "end": end.where(end < span[1], span[1])[inside],
-            "kind": "AD_BREAK_SPIKE",
-            "late": late[inside],
-            "label": airings.loc[inside, "airing"].astype(str),
-        }
-    )
-
-
 def _with_data(chart: Layers, frames: dict[str, pd.DataFrame], mode: str) -> Layers:
     """Give a chart its data and its look."""
     chart = _configured(chart, mode)
@@ -516,20 +330,3 @@ def _configured(chart: Layers, mode: str) -> Layers:
     chart = chart.copy()
     chart.config = alt.Config.from_dict(chart_config(mode))
     return chart
-
-
-KEY = pd.DataFrame({"one": [1]})
-"""The data set behind the key: constant marks need one row."""
-
-
-def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as Vega reads them: moments as ISO text in UTC, unknown as null."""
-    plain = frame.copy()
-    for name in plain.columns:
-        column = plain[name]
-        if isinstance(column.dtype, pd.DatetimeTZDtype):
-            text = column.dt.tz_convert("UTC").dt.strftime("%Y-%m-%dT%H:%M:%S.%f").str[:-3] + "Z"
-            plain[name] = text.astype(object).where(column.notna(), None)
-        elif pd.api.types.is_float_dtype(column):
-            plain[name] = column.astype(object).where(np.isfinite(column), None)
-    return [{str(name): value for name, value in row.items()} for row in plain.to_dict("records")]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from attribution import charts
+from attribution import charts, plotted
 from attribution.theme import font_css, variables
 from attribution.verdict import RUNGS
 
@@ -168,9 +168,9 @@ def findings_html(findings: tuple[Any, ...]) -> str:
 
 def explanation(result: Analysis) -> list[str]:
     """Explain the velocity chart in sentences that hold this analysis' numbers."""
-    total, table = charts.drawn(result), result.table
+    total, table = plotted.drawn(result), result.table
     known = total["observed"].notna()
-    name, seconds = charts.rate_unit(total["width_s"])
+    name, seconds = plotted.rate_unit(total["width_s"])
     rate = (total["observed"] / total["width_s"] * seconds)[known]
     claimed = ", ".join(sorted(set(table["verdict"])))
     highest = f", up to {rate.max():,.1f} in one bin" if len(rate) else ""
@@ -318,7 +318,7 @@ def _settings(result: Analysis) -> str:
 
 
 def _velocity(result: Analysis) -> str:
-    if charts.drawn(result).empty:
+    if plotted.drawn(result).empty:
         return '<p class="muted">There is nothing to draw: no airing has a bin of data around it.</p>'
     return _svg(charts.velocity(result)) + _understanding(result)
 

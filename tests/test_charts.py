@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import vl_convert
 
-from attribution import charts, theme
+from attribution import charts, plotted, theme
 
 DRAWN = (charts.velocity, charts.evidence, charts.response, charts.airings)
 
@@ -34,7 +34,7 @@ def test_text_stands_out_from_what_it_is_written_on(mode):
 
 
 def test_incremental_area_is_the_ad_and_rates_are_counts_per_second(made):
-    frames = charts.velocity_frames(made.total, made.airings)
+    frames = plotted.velocity_frames(made.total, made.airings)
     area = (frames["model"]["with_ad"] - frames["model"]["counterfactual"]).sum()
     assert area == pytest.approx(made.total["ad"].sum())
     assert frames["line"]["each"].sum() == pytest.approx(made.total["observed"].sum())
@@ -54,11 +54,11 @@ def test_constant_specification_holds_no_data_and_is_compiled_once():
 
 
 def test_live_data_sets_are_all_that_the_constant_specification_names(made):
-    frames = charts.velocity_frames(made.total, made.airings)
+    frames = plotted.velocity_frames(made.total, made.airings)
     names = set(json.dumps(charts.velocity_spec("dark")).split('"name": "')[1:])
     named = {part.split('"')[0] for part in names}
     assert {*frames, "key"} >= named - {part for part in named if part.startswith("view")}
-    evidence = charts.evidence_frames(made)
+    evidence = plotted.evidence_frames(made)
     named = {part.split('"')[0] for part in json.dumps(charts.evidence_spec("dark")).split('"name": "')[1:]}
     assert set(evidence) >= {name for name in named if not name.startswith("view")}
 
@@ -66,20 +66,20 @@ def test_live_data_sets_are_all_that_the_constant_specification_names(made):
 def test_unknown_counts_leave_a_gap_and_are_never_zero(made):
     total = made.total.copy()
     total.loc[100:149, "observed"] = np.nan
-    line = charts.velocity_frames(total, made.airings)["line"]
+    line = plotted.velocity_frames(total, made.airings)["line"]
     assert line["observed"].isna().sum() == 50
-    assert charts.records(line)[120]["observed"] is None
+    assert plotted.records(line)[120]["observed"] is None
     assert line["observed"].min() > 10
 
 
 def test_thinning_keeps_the_sums_and_an_unknown_part_makes_an_unknown_sum(maker):
     total = maker(bins=5000).total
-    thin = charts.thinned(total)
-    assert len(thin) <= charts.MAX_BINS
+    thin = plotted.thinned(total)
+    assert len(thin) <= plotted.MAX_BINS
     assert thin["observed"].sum() == total["observed"].sum()
     assert thin["width_s"].sum() == total["width_s"].sum()
     total.loc[0, "observed"] = np.nan
-    assert charts.thinned(total)["observed"].isna().sum() == 1
+    assert plotted.thinned(total)["observed"].isna().sum() == 1
 
 
 def test_newer_observations_extend_the_line_and_the_span_cuts_everything(made):
@@ -87,7 +87,7 @@ def test_newer_observations_extend_the_line_and_the_span_cuts_everything(made):
     newer = pd.DataFrame(
         {"time": pd.date_range(first, periods=70, freq="s"), "width_s": 1.0, "observed": np.full(70, 50.0)}
     )
-    frames = charts.velocity_frames(made.total, made.airings, observed=newer, span=(first, last))
+    frames = plotted.velocity_frames(made.total, made.airings, observed=newer, span=(first, last))
     assert len(frames["line"]) == 70
     assert frames["model"]["time"].between(first, last).all()
     assert list(frames["window"]["time"]) == [first, last]
@@ -95,18 +95,18 @@ def test_newer_observations_extend_the_line_and_the_span_cuts_everything(made):
 
 
 def test_evidence_crosses_where_the_path_first_reaches_one_over_alpha(made):
-    frames = charts.evidence_frames(made)
+    frames = plotted.evidence_frames(made)
     leading = made.evidence[made.evidence["airing"] == "WWE_HALFTIME_1"]
     first = leading[leading["log_e"] >= np.log(20)].iloc[0]
     lag = (first["time"] - made.table["start"][0]).total_seconds()
     assert frames["crossed"]["lag_s"].item() == lag
     assert frames["limit"]["text"].item() == "1/α = 20"
-    stricter = charts.evidence_frames(replace(made, alpha=1e-9))
+    stricter = plotted.evidence_frames(replace(made, alpha=1e-9))
     assert stricter["crossed"].empty
 
 
 def test_evidence_without_a_path_still_draws_its_axes(made):
-    frames = charts.evidence_frames(replace(made, evidence=made.evidence.iloc[:0]))
+    frames = plotted.evidence_frames(replace(made, evidence=made.evidence.iloc[:0]))
     assert frames["path"].empty
     assert np.isfinite(frames["window"]["power"]).all()
 
@@ -128,4 +128,4 @@ def test_unknown_names_list_the_valid_ones(made):
 
 @pytest.mark.parametrize("highest", [1e-6, 0.5, 1.0, 71.2, 99.0, 4247.0])
 def test_headroom_stays_above_and_never_doubles(highest):
-    assert highest * 1.079 <= charts.headroom(highest) <= highest * 2.2
+    assert highest * 1.079 <= plotted.headroom(highest) <= highest * 2.2

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 
-from attribution import charts, reports
+from attribution import charts, plotted, reports
 from attribution.tables import Finding
 from attribution.verdict import Verdict
 
@@ -110,4 +110,4 @@ def test_an_airing_that_has_not_begun_still_makes_a_report(made):
     assert "a is not yet on air" in text
     with pytest.raises(ValueError, match="no bins to draw"):
         charts.velocity(result)
-    assert charts.evidence_frames(result)["path"].empty
+    assert plotted.evidence_frames(result)["path"].empty

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 import attribution as at
-from attribution import charts
+from attribution import charts, plotted
 from attribution.reports import cases_html, explanation, findings_html, report, table_html
 from attribution.workbench import desk, panels
 from attribution.workbench.shell import ROOT, mode, plain_markdown
@@ -209,7 +209,7 @@ def _answer(material: desk.Material, settings: at.Settings) -> None:
         st.error(str(error))
         return
     st.html(panels.answer_bar(result.verdict, [f"data to <b>{result.as_of:%Y-%m-%d %H:%M:%S}</b> UTC"]))
-    if len(charts.drawn(result)):
+    if len(plotted.drawn(result)):
         _velocity(result)
     left, right = st.columns(2, gap="small")
     with left, st.container(key="panel-case"):
@@ -233,12 +233,12 @@ def _velocity(result: at.Analysis) -> None:
         st.html(f'<div class="ec">{panels.title("Conversion velocity")}</div>')
         names = list(result.table["airing"])
         airing = (
-            st.selectbox("Airing", names, index=names.index(charts.leading_airing(result)), key="airing")
-            if (charts.scattered(result))
+            st.selectbox("Airing", names, index=names.index(plotted.leading_airing(result)), key="airing")
+            if (plotted.scattered(result))
             else None
         )
         chart = charts.velocity(result, mode=mode(), airing=airing, key=False).properties(width="container")
-        st.html(panels.chart_key(smoothed=result.total["width_s"].min() < charts.SMOOTHED_S))
+        st.html(panels.chart_key(smoothed=result.total["width_s"].min() < plotted.SMOOTHED_S))
         st.vega_lite_chart(None, chart.to_dict(), theme=None)
         with st.popover("Understanding this chart"):
             st.markdown("\n".join(f"- {plain_markdown(s)}" for s in explanation(result)))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from attribution import charts
+from attribution import charts, plotted
 from attribution.reports import explanation
 from attribution.workbench import panels
 from attribution.workbench.event import View, view
@@ -68,11 +68,11 @@ def _top(feed: Watch) -> None:
 def _hero(feed: Watch) -> None:
     now = feed.look()
     with st.container(key="herohead", horizontal=True, horizontal_alignment="distribute"):
-        st.html(f'<div class="ec"><h2>Conversion velocity</h2>{panels.hero_figures(now)}</div>', width="content")
+        st.html('<div class="ec"><h2>Conversion velocity</h2></div>', width="content")
         with st.popover("Understanding this chart"):
             st.markdown(_understanding(now))
-    st.html(panels.chart_key())
-    frames = charts.velocity_frames(charts.drawn(now.result), now.airings, observed=now.observed, span=now.span)
+    st.html(panels.hero_figures(now) + panels.chart_key())
+    frames = plotted.velocity_frames(plotted.drawn(now.result), now.airings, observed=now.observed, span=now.span)
     _chart(charts.velocity_spec(mode()), frames, key="velocity")
 
 
@@ -86,7 +86,7 @@ def _chart(spec: dict[str, Any], frames: dict[str, pd.DataFrame], *, key: str) -
     """Draw a constant specification with fresh data: no compiling, no flicker."""
     count = st.session_state.get(f"drawn-{key}", 0) + 1
     st.session_state[f"drawn-{key}"] = count
-    data = {name: charts.records(frame) for name, frame in {**frames, "key": charts.KEY}.items()}
+    data = {name: plotted.records(frame) for name, frame in {**frames, "key": plotted.KEY}.items()}
     st.vega_lite_chart(None, {**spec, "datasets": data}, theme=None, key=f"{key}-{mode()}-{count // EMBEDDED}")
 
 
@@ -103,7 +103,7 @@ def _evidence(feed: Watch) -> None:
         words = f"The path of the e-value begins with the airing: {now.why('e_value')}."
         st.html(f'<div class="ec"><p class="lead muted">{escape(words)}</p></div>')
         return
-    _chart(charts.evidence_spec(mode()), charts.evidence_frames(now.result), key="path")
+    _chart(charts.evidence_spec(mode()), plotted.evidence_frames(now.result), key="path")
 
 
 @st.fragment(run_every=SLOW)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from attribution import __version__
-from attribution.charts import SMOOTHED_S
+from attribution.plotted import SMOOTHED_S
 from attribution.reports import figure, interval, mark
 from attribution.verdict import CLAIMS, RUNGS
 

@@ -69,9 +69,9 @@ SHEET = """
 .kpi .note{font:400 .75rem/1.45 var(--prose);color:var(--muted)}.kpi .note b{font-family:var(--mono);color:var(--ink)}
 .kpi .track{height:3px;background:var(--line);border-radius:2px;margin-top:.5rem}
 .kpi .track i{display:block;height:3px;background:var(--effect);border-radius:2px}
-.figures{display:flex;flex-wrap:wrap;gap:.5rem 2.2rem;margin-top:.55rem}
+.figures{display:flex;flex-wrap:wrap;gap:.5rem 2.2rem}
 .figures .value{font:600 1.2rem/1.3 var(--mono);white-space:nowrap}.figures small{font-size:.72rem;color:var(--muted)}
-.key{display:flex;flex-wrap:wrap;gap:.1rem 1.3rem;font-size:.7rem;color:var(--muted);margin-top:.3rem}
+.key{display:flex;flex-wrap:wrap;gap:.1rem 1.3rem;font-size:.7rem;color:var(--muted);margin-top:.6rem}
 .key i{display:inline-block;width:18px;margin-right:.5rem;vertical-align:middle;border-top:2px solid var(--observed)}
 .key i.dash{border-top:2px dashed var(--counterfactual)}
 .key i.area{border:0;height:10px;background:var(--effect);opacity:.5}
@@ -109,7 +109,7 @@ SHEET = """
 [data-testid=stVegaLiteChart]{background:transparent}
 .st-key-hero [data-testid=stVerticalBlock],.st-key-hero{gap:.3rem}
 .st-key-hero [data-testid=stPopoverButton]{font-family:var(--mono);min-height:1.8rem;padding:.1rem .6rem}
-.st-key-herohead{align-items:flex-start}
+.st-key-herohead{align-items:center;flex-wrap:nowrap}
 .stPopover button p,.stButton button p,.stDownloadButton button p{font:400 .8rem var(--mono)}
 [data-testid=stBaseButton-primary] p,[data-testid=stBaseButton-primary] span{font-weight:600!important}
 .stApp [data-testid=stBaseButton-primary]{background:#FFD21F;border-color:#FFD21F;color:#14181D}
@@ -121,7 +121,7 @@ SHEET = """
  .ec ul.log{height:13rem}
 }
 @media(max-width:720px){
- .kpis{grid-template-columns:repeat(2,minmax(0,1fr))}.kpi .value{font-size:1.35rem}.kpi .cap em{display:none}
+ .kpis{grid-template-columns:repeat(2,minmax(0,1fr))}.kpi .value{font-size:1.35rem}.st-key-herohead{flex-wrap:wrap}.kpi .cap em{display:none}
  .verdict{grid-template-columns:1fr}.verdict .word{font-size:1.5rem;min-width:0}
  .event .status{margin-left:0}[data-testid=stMainBlockContainer]{padding:.35rem .7rem 2rem}
 
