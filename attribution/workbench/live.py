@@ -11,7 +11,7 @@ from attribution import charts, plotted
 from attribution.reports import explanation
 from attribution.workbench import panels
 from attribution.workbench.event import View, view
-from attribution.workbench.shell import freeze, mode, plain_markdown
+from attribution.workbench.shell import mode, plain_markdown
 from attribution.workbench.watch import Watch
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ def show() -> None:
         st.error(str(error))
         st.stop()
     feed = watch(wanted)
-    freeze()
     _top(feed)
     with st.container(key="main"):
         left, right = st.columns([3, 1], gap="small")

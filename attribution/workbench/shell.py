@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import threading
 from pathlib import Path
 
 import streamlit as st
@@ -24,7 +22,6 @@ DARK_FIRST = """<script>
 })();
 </script>"""
 """Dark is the default of a control room, whatever the system prefers; the menu's switch is kept from then on."""
-_warm = threading.Lock()
 
 
 def page(name: str) -> None:
@@ -44,7 +41,6 @@ def page(name: str) -> None:
         st.html('<div class="brand">EVENT_COMMAND</div>', width="content")
         for label, script in PAGES.items():
             st.page_link(script, label=label)
-    freeze()
 
 
 def mode() -> str:
@@ -61,16 +57,3 @@ def plain_markdown(text: str) -> str:
     a\*b
     """
     return "".join(f"\\{c}" if c in "\\`*_{}[]<>()#+!|$:~" else c for c in text)
-
-
-@st.cache_resource
-def freeze() -> bool:
-    """Put what is loaded out of the garbage collector's sight, once a process.
-
-    Streamlit collects garbage after every run of a fragment and holds everybody up while it walks over all modules;
-    with these frozen, ten sessions at 1 Hz wait 18 ms instead of 771 ms (median, two cores).
-    """
-    with _warm:
-        gc.collect()
-        gc.freeze()
-    return True

@@ -121,7 +121,8 @@ SHEET = """
  .ec ul.log{height:13rem}
 }
 @media(max-width:720px){
- .kpis{grid-template-columns:repeat(2,minmax(0,1fr))}.kpi .value{font-size:1.35rem}.st-key-herohead{flex-wrap:wrap}.kpi .cap em{display:none}
+ .kpis{grid-template-columns:repeat(2,minmax(0,1fr))}.kpi .value{font-size:1.35rem}.kpi .cap em{display:none}
+ .st-key-herohead{flex-wrap:wrap}
  .verdict{grid-template-columns:1fr}.verdict .word{font-size:1.5rem;min-width:0}
  .event .status{margin-left:0}[data-testid=stMainBlockContainer]{padding:.35rem .7rem 2rem}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from dataclasses import replace
@@ -100,6 +101,17 @@ class Watch:
             self.answer = stopped(self.answer, now.now, str(error))
             return
         self.answer = follow(self.answer, result, self.world)
+        if last is None:
+            freeze()  # the model is loaded now, and warm
+
+
+def freeze() -> None:
+    """Put what is loaded out of the garbage collector's sight.
+
+    Streamlit collects garbage after every run of a fragment, and holds everybody up while it walks over all modules.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def follow(before: Answer, result: at.Analysis, world: at.World) -> Answer:

@@ -161,3 +161,11 @@ def test_a_wrong_address_is_told_in_words(address, page):
     page.goto(f"{address}/?alpha=5")
     page.get_by_text("alpha is 5").wait_for()
     quiet(page)
+
+
+def test_dark_comes_first_whatever_the_system_prefers(address, page):
+    page.emulate_media(color_scheme="light")
+    page.goto(f"{address}/data")
+    page.wait_for_function("getComputedStyle(document.querySelector('.stApp')).colorScheme === 'dark'")
+    page.locator(".verdict").wait_for()
+    quiet(page)
