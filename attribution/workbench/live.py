@@ -39,6 +39,9 @@ def show() -> None:
         st.error(str(error))
         st.stop()
     feed = watch(wanted)
+    if feed.forgotten:
+        watch.clear(wanted)
+        feed = watch(wanted)
     _top(feed)
     with st.container(key="main"):
         left, right = st.columns([3, 1], gap="small")
@@ -60,6 +63,9 @@ def _top(feed: Watch) -> None:
     now = feed.look()
     st.html(panels.verdict_bar(now))
     st.html(panels.event_header(now))
+    if now.state == "ENDED" and st.button("Run again with a new seed", type="primary"):
+        st.query_params["seed"] = str(feed.view.seed + 1)
+        st.rerun()
     st.html(panels.kpis(now))
 
 
@@ -112,8 +118,4 @@ def _regions(feed: Watch) -> None:
 
 @st.fragment(run_every=SLOW)
 def _truth(feed: Watch) -> None:
-    now = feed.look()
-    st.html(panels.truth(now))
-    if now.state == "ENDED" and st.button("Run again with a new seed", type="primary"):
-        st.query_params["seed"] = str(feed.view.seed + 1)
-        st.rerun()
+    st.html(panels.truth(feed.look()))

@@ -191,7 +191,7 @@ def look(event: Scenario, settings: at.Settings, snapshot: Snapshot, answer: Ans
         event=event,
         now=now,
         state=snapshot.state,
-        model_state=_model_state(answer, now),
+        model_state=_model_state(answer, snapshot),
         metrics=snapshot.metrics,
         result=result,
         verdict=verdict,
@@ -224,12 +224,16 @@ def windows(result: at.Analysis) -> np.ndarray:
     return window_seconds(result.settings, lengths, step)
 
 
-def _model_state(answer: Answer, now: pd.Timestamp) -> str:
+def _model_state(answer: Answer, snapshot: Snapshot) -> str:
+    """Say what the model loop does: it is ACTIVE while it keeps up with data that still come."""
     if answer.trouble:
         return "STOPPED"
     if answer.result is None:
         return "WAITING"
-    return "ACTIVE" if (now - answer.result.as_of).total_seconds() < STALE_S else "STALE"
+    behind = (snapshot.now - answer.result.as_of).total_seconds()
+    if behind >= STALE_S:
+        return "STALE"
+    return "WAITING" if snapshot.state == "ENDED" and behind < 1 else "ACTIVE"
 
 
 def _current(result: at.Analysis | None) -> dict[str, Any] | None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from attribution.workbench.look import Look
 
 DASH = "—"
+STATES = {"LIVE": ("●", "good"), "WAITING": ("○", "muted"), "ENDED": ("■", "muted")}
+"""Mark and colour of the feed's states; any other is a trouble."""
 LINES = 60
 """So many lines of the log are shown."""
 
@@ -65,8 +67,8 @@ def event_header(look: Look) -> str:
 
 
 def _state(state: str) -> str:
-    good = state == "LIVE"
-    return f'<b class="{"good" if good else "muted"}">{"●" if good else "▲"} {escape(state)}</b>'
+    sign, colour = STATES.get(state, ("▲", "bad"))
+    return f'<b class="{colour}">{sign} {escape(state)}</b>'
 
 
 def _sync(metrics: Metrics) -> str:

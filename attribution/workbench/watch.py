@@ -67,6 +67,11 @@ class Watch:
                 self._shown_at = self._seen
             return self._shown
 
+    @property
+    def forgotten(self) -> bool:
+        """Whether the event is over and nobody has looked for a while: the next visitor deserves a live one."""
+        return time.monotonic() - self._seen > IDLE_S and self.engine.snapshot().state == "ENDED"
+
     def close(self) -> None:
         """Stop the feed and the model."""
         self._closed.set()

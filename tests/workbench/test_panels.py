@@ -20,7 +20,7 @@ from attribution.workbench.look import Answer, Look, Past, Revealed, look
 HOSTILE = "<img src=x onerror=alert(1)>"
 
 
-def seen(made, *, result=None, now=None, viewers=True, **answer) -> Look:
+def seen(made, *, result=None, now=None, viewers=True, state="LIVE", **answer) -> Look:
     """Put a look together from a hand-made analysis, as if an engine had counted it."""
     now = made.as_of if now is None else now
     total = made.total
@@ -40,7 +40,7 @@ def seen(made, *, result=None, now=None, viewers=True, **answer) -> Look:
         counts=counts.between(end=now),
         audience=audience if viewers else None,
         airings=made.airings,
-        state="LIVE",
+        state=state,
         metrics=Metrics(latency_p50_ms=41.0, latency_p95_ms=87.0, events_per_s=14_200.0),
         error="",
         log=[LogEntry(now, "TV_DETECTION", HOSTILE)],
@@ -152,6 +152,16 @@ def test_a_stopped_model_says_why(made):
     now = seen(made, result=None, trouble="no bins")
     assert "CAUSAL_ANALYSIS::<b>STOPPED" in panels.event_header(now)
     assert "no bins" in panels.kpis(now)
+
+
+@pytest.mark.parametrize(("state", "shown"), [("LIVE", "● LIVE"), ("ENDED", "■ ENDED"), ("STOPPED", "▲ STOPPED")])
+def test_a_state_is_a_mark_and_a_word(made, state, shown):
+    assert shown in panels.event_header(seen(made, state=state))
+
+
+def test_the_model_waits_once_the_event_is_over(made):
+    assert seen(made, result=made).model_state == "ACTIVE"
+    assert seen(made, result=made, state="ENDED").model_state == "WAITING"
 
 
 def test_an_old_answer_is_stale(made):
