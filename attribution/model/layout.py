@@ -69,6 +69,8 @@ class Frame:
     """(V,) the airing each direction belongs to."""
     splitter: np.ndarray
     """(U,) the airing each regional deviation belongs to."""
+    turn: np.ndarray
+    """(U, R) relative change of its regions by one prior sd of each deviation; the airing's total stays."""
     seen: np.ndarray
     """(R, T) share of each bin that was observed."""
     depth: int
@@ -106,7 +108,8 @@ def frame(design: Design, noise: Noise, world: World, kernel: int, *, lift_sd: f
         paths[f"d{r}"] = (ou(mid, *noise.regional), averaging(design.width, noise.regional[1]))
     mass = design.mass[kernel]
     misfit, owner = _misfit(design, mass)
-    names, mean, sd = _effects(design, world, fed, len(misfit), lift_sd)
+    turns = deviations(design)
+    names, mean, sd = _effects(design, world, fed, (len(turns), len(misfit)), lift_sd)
     lag = 0
     if fed:
         shift = [np.searchsorted(mid, mid - lead) - np.arange(len(mid)) for lead in LEAD_S]
@@ -121,7 +124,8 @@ def frame(design: Design, noise: Noise, world: World, kernel: int, *, lift_sd: f
         kernel=mass,
         misfit=misfit,
         owner=owner,
-        splitter=np.array([j for j, _ in deviations(design)], dtype=int),
+        splitter=np.array([j for j, _ in turns], dtype=int),
+        turn=np.array([row for _, row in turns]).reshape(-1, regions),
         seen=design.exposure / design.width,
         depth=len(paths) * (1 + lag) + len(paths) - 1,
     )
@@ -139,13 +143,12 @@ def _effects(
     design: Design,
     world: World,
     fed: bool,
-    directions: int,
+    directions: tuple[int, int],
     lift_sd: float,
 ) -> tuple[dict[str, slice], np.ndarray, np.ndarray]:
     """Lay out the global effects with prior means and sds."""
     regions = len(design.regions)
     scale = lift_sd * baseline(design)
-    own = deviations(design)
     breaks = [0.5] * (("break" in design.break_kind) * 1) + [
         {"break": 0.15, "organic": 1.0}[kind] for kind in design.break_kind
     ]
@@ -159,8 +162,8 @@ def _effects(
         ("lead", [2.0] if fed else [], 2.0),
         ("scale", [world.region_scale] * regions if fed or world.shock else [], 0.0),
         ("mediator", [world.mediator] if fed and world.mediator else [], 0.0),
-        ("deviation", [1.0] * len(own), 0.0),
-        ("misfit", [1.0] * directions, 0.0),
+        ("deviation", [1.0] * directions[0], 0.0),
+        ("misfit", [1.0] * directions[1], 0.0),
         ("incremental", list(scale), 0.0),
     ]
     names, mean, sd, at = {}, [], [], 0

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from attribution.model.layout import LEAD_S, deviations
+from attribution.model.layout import LEAD_S
 
 if TYPE_CHECKING:
     from attribution.model.design import Design
@@ -72,8 +72,7 @@ def responses(design: Design, layout: Frame, effects: np.ndarray) -> np.ndarray:
 def _split(design: Design, layout: Frame, effects: np.ndarray) -> np.ndarray:
     """Return (J, R): the split of each incremental over the regions, with the regions' own deviations."""
     change = np.ones_like(design.share)
-    for (j, row), own in zip(deviations(design), effects[layout.names["deviation"]], strict=True):
-        change[j] += own * row
+    np.add.at(change, layout.splitter, effects[layout.names["deviation"]][:, None] * layout.turn)
     return design.share * change
 
 
@@ -232,7 +231,7 @@ def _ad_derivatives(design: Design, layout: Frame, state: State, effects: np.nda
     shaped = _shape(layout, value)
     columns = ad_columns(design, layout, value, shaped)
     effects[:, names["incremental"]] = columns.T
-    for i, (j, row) in enumerate(deviations(design)):
+    for i, (j, row) in enumerate(zip(layout.splitter, layout.turn, strict=True)):
         column = (amount[j] * (design.share[j] * row)[:, None] * shaped[j] * layout.seen).ravel()
         effects[: len(column), names["deviation"].start + i] = column
     split = design.share
