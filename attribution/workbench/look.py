@@ -306,8 +306,8 @@ def _expected(result: at.Analysis | None) -> float:
 def _regions(
     result: at.Analysis | None, row: dict[str, Any] | None, snapshot: Snapshot, reached: list[str]
 ) -> tuple[pd.DataFrame, str]:
-    """Observed against counterfactual in each region since the current airing began; before, the traffic alone."""
-    if result is None or row is None:
+    """Observed against counterfactual in each region since the current airing began; without a model, the traffic alone."""
+    if result is None or row is None or result.series.empty:
         recent = snapshot.counts.between(snapshot.now - pd.Timedelta(minutes=5), snapshot.now)
         table = pd.DataFrame({"region": recent.regions, "observed": recent.total.sum(axis=0)})
         table[["counterfactual", "counterfactual_lower", "counterfactual_upper"]] = math.nan

@@ -154,6 +154,14 @@ def test_a_stopped_model_says_why(made):
     assert "no bins" in panels.kpis(now)
 
 
+def test_an_answer_without_series_still_shows_every_panel(made):
+    bare = replace(made, **{name: pd.DataFrame() for name in ("total", "series", "evidence", "kernel")})
+    now = seen(made, result=bare)
+    assert now.span_words == "last 5 min"
+    for panel in (panels.verdict_bar, panels.event_header, panels.kpis, panels.hero_figures, panels.regions):
+        assert not re.search(r"\bnan\b", panel(now))
+
+
 @pytest.mark.parametrize(("state", "shown"), [("LIVE", "● LIVE"), ("ENDED", "■ ENDED"), ("STOPPED", "▲ STOPPED")])
 def test_a_state_is_a_mark_and_a_word(made, state, shown):
     assert shown in panels.event_header(seen(made, state=state))
