@@ -247,7 +247,7 @@ def _current(result: at.Analysis | None) -> dict[str, Any] | None:
 
 def _passed(result: at.Analysis | None, row: dict[str, Any] | None) -> float | None:
     """Seconds after its start at which the airing's e-value first passed."""
-    if result is None or row is None:
+    if result is None or row is None or result.evidence.empty:
         return None
     path = result.evidence[result.evidence["airing"] == row["airing"]]
     over = path[path["log_e"] >= -math.log(result.alpha)]
@@ -306,7 +306,7 @@ def _expected(result: at.Analysis | None) -> float:
 def _regions(
     result: at.Analysis | None, row: dict[str, Any] | None, snapshot: Snapshot, reached: list[str]
 ) -> tuple[pd.DataFrame, str]:
-    """Observed against counterfactual in each region since the current airing began; without a model, the traffic alone."""
+    """Observed against counterfactual in each region since the airing began; without a model, the traffic alone."""
     if result is None or row is None or result.series.empty:
         recent = snapshot.counts.between(snapshot.now - pd.Timedelta(minutes=5), snapshot.now)
         table = pd.DataFrame({"region": recent.regions, "observed": recent.total.sum(axis=0)})

@@ -17,7 +17,7 @@ from attribution.verdict import CLAIMS, RUNGS
 if TYPE_CHECKING:
     from attribution.stream.engine import Metrics
     from attribution.verdict import Verdict
-    from attribution.workbench.look import Look
+    from attribution.workbench.look import Look, Revealed
 
 DASH = "—"
 STATES = {"LIVE": ("●", "good"), "WAITING": ("○", "muted"), "ENDED": ("■", "muted")}
@@ -250,16 +250,22 @@ def truth(look: Look) -> str:
     """Reveal the simulator's truth beside the estimate, once the airing's window is over."""
     rows = []
     for item in look.finished:
-        inside = item.lower <= item.truth <= item.upper
-        word = '<b class="good">● inside the interval</b>' if inside else '<b class="bad">▲ outside the interval</b>'
-        span = f"{figure(item.lower, 'count')} to {figure(item.upper, 'count')}"
-        rows.append(
-            f"<b>{escape(item.airing)}</b>: true incremental <b>{figure(item.truth, 'count')}</b>, "
-            f"estimated <b>{figure(item.estimate, 'count')}</b> ({span}) {word}"
+        told = (
+            f"true incremental <b>{figure(item.truth, 'count')}</b>, estimated <b>{figure(item.estimate, 'count')}</b>"
         )
+        rows.append(f"<b>{escape(item.airing)}</b>: {told} {_inside(item)}")
     if not rows:
         rows = ["this event is simulated, so its truth is known: it is shown here when an airing's window is over"]
     return f'<div class="ec truth">REVEALED TRUTH · {"<br>".join(rows)}</div>'
+
+
+def _inside(item: Revealed) -> str:
+    if not math.isfinite(item.lower + item.upper):
+        return "without an interval"
+    span = f"{figure(item.lower, 'count')} to {figure(item.upper, 'count')}"
+    if item.lower <= item.truth <= item.upper:
+        return f'({span}) <b class="good">● inside the interval</b>'
+    return f'({span}) <b class="bad">▲ outside the interval</b>'
 
 
 def title(name: str, right: str = "") -> str:

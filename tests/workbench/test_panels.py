@@ -142,6 +142,13 @@ def test_truth_says_whether_the_interval_holds_it(made):
     assert "outside the interval" in outside
 
 
+def test_an_estimate_without_an_interval_is_not_judged(made):
+    nan = float("nan")
+    words = panels.truth(seen(made, finished=(Revealed("a", 9.0, 6.0, nan, nan),)))
+    assert "without an interval" in words
+    assert "outside" not in words
+
+
 def test_log_is_newest_first_and_holds_feed_and_model(made):
     early = LogEntry(made.as_of - pd.Timedelta("1min"), "MODEL_UPDATE", "a: undecided → caused")
     now = seen(made, result=made, log=(early,))
