@@ -137,7 +137,8 @@ def follow(before: Answer, result: at.Analysis, world: at.World) -> Answer:
         estimate = [float(row[f"incremental{end}"]) for end in ("", "_lower", "_upper")]
         finished.append(Revealed(row["airing"], world.truth.incremental(row["airing"], row["window_s"]), *estimate))
         span = interval(row, "incremental", "count")
-        told = f"Resolved {figure(row['incremental'], 'count')} conversions{span and f' ({span})'} to {row['airing']}: {row['verdict']}"
+        told = f"Resolved {figure(row['incremental'], 'count')} conversions" + (f" ({span})" if span else "")
+        told += f" to {row['airing']}: {row['verdict']}"
         log.append(LogEntry(row["over"], "ATTR_LINK", told))
     recent = [p for p in before.past if now - p.time <= pd.Timedelta(seconds=KEPT_S)]
     for row in result.table.to_dict("records"):
