@@ -204,6 +204,19 @@ def odds(log_e: float) -> str:
     )
 
 
+def chance(probability: float) -> str:
+    """Write a probability with its sign of equality; never a certainty.
+
+    Examples
+    --------
+    >>> chance(0.975), chance(0.99997), chance(0.0)
+    ('= 97.5%', '> 99.9%', '< 0.1%')
+    """
+    if probability > 0.999:
+        return "> 99.9%"
+    return "< 0.1%" if probability < 0.001 else f"= {probability:.1%}"
+
+
 def duration(seconds: float) -> str:
     """Write a duration in its natural unit.
 
@@ -259,7 +272,7 @@ def _for(case: Case) -> tuple[str, ...]:
     if case.lower > 0:
         rows.append(
             f"the interval of the incremental lies above zero: {signed(case.lower)} to {signed(case.upper)}, "
-            f"P(lift > 0 given the model) = {case.probability_positive:.1%}."
+            f"P(lift > 0 given the model) {chance(case.probability_positive)}."
         )
     if case.controls and case.credible:
         rows.append(
