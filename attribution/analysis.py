@@ -37,6 +37,18 @@ DRAWS = 200
 TOGETHER = ""
 """Stands for all exposed regions together where a bin's row names its region."""
 
+BINS = (
+    "group time width_s observed counterfactual counterfactual_lower counterfactual_upper ad ad_lower ad_upper "
+    "organic break"
+)
+FRAMES = {
+    "evidence": "airing time log_e anytime_p",
+    "shares": "airing dimension category share lower upper raw",
+    "kernel": "airing lag_s density lower upper",
+    "worlds": "airing world weight",
+}
+"""Columns of the tables beside the answer, also where they hold no row."""
+
 MOST_TOGETHER = 24
 """At most so many overlapping airings are fitted at once; a longer chain is cut."""
 
@@ -160,11 +172,11 @@ def analyze(
     verdicts = tuple(answer.verdict for answer in ordered)
     return Analysis(
         table=pd.DataFrame([answer.row for answer in ordered], columns=TABLE),
-        total=_stack([frame.drop(columns="region") for frame in bands if frame["region"].iloc[0] == TOGETHER]),
-        series=_stack([frame for frame in bands if frame["region"].iloc[0] != TOGETHER]),
+        total=_stack([frame.drop(columns="region") for frame in bands if frame["region"].iloc[0] == TOGETHER], BINS),
+        series=_stack([frame for frame in bands if frame["region"].iloc[0] != TOGETHER], f"region {BINS}"),
         **{
-            name: _stack([a.frames[name] for a in ordered if name in a.frames])
-            for name in ("evidence", "shares", "kernel", "worlds")
+            name: _stack([a.frames[name] for a in ordered if name in a.frames], columns)
+            for name, columns in FRAMES.items()
         },
         verdicts=verdicts,
         verdict=summarise(verdicts, alpha=settings.alpha),
@@ -217,9 +229,10 @@ def _groups(counts: Counts, airings: pd.DataFrame, settings: Settings) -> tuple[
     return started, [part for group in found for part in np.array_split(group, -(-len(group) // MOST_TOGETHER))]
 
 
-def _stack(frames: list[pd.DataFrame]) -> pd.DataFrame:
+def _stack(frames: list[pd.DataFrame], columns: str) -> pd.DataFrame:
+    """Return the frames one below the other; without any, no rows under the named columns."""
     kept = [frame for frame in frames if len(frame)]
-    return pd.concat(kept, ignore_index=True) if kept else (frames[0] if frames else pd.DataFrame())
+    return pd.concat(kept, ignore_index=True) if kept else pd.DataFrame(columns=columns.split())
 
 
 def _fingerprint(counts: Counts, airings: pd.DataFrame, settings: Settings, feeds: dict) -> str:

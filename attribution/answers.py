@@ -216,6 +216,7 @@ def _case(
         alpha=settings.alpha,
         in_break=bool(len(design.breaks) and (design.breaks @ inside > 0).any()),
         complete=complete,
+        arrived=float(fit.kernel_weight() @ design.window_mass[:, j]),
     )
 
 

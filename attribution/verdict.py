@@ -27,6 +27,10 @@ FLOOR_RATIO, FLOOR_SHARE = 4.0, 0.15
 """Not separable: the posterior's sd is over 4 times the count noise and over 15% of the window's baseline."""
 
 
+ARRIVED = 0.8
+"""Before this share of the response has had time to arrive, an interval by itself neither claims nor excludes."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """One answer.
@@ -106,6 +110,8 @@ class Case(NamedTuple):
     in_break: bool
     complete: float
     """Share of the window that was observed."""
+    arrived: float
+    """Share of the response that is expected to have arrived in the window so far."""
 
 
 def judge(case: Case) -> Verdict:
@@ -127,22 +133,22 @@ def judge(case: Case) -> Verdict:
 
 
 def _word(case: Case) -> str:
-    passed = np.isfinite(case.decided_s)
+    passed, early = np.isfinite(case.decided_s), case.arrived < ARRIVED
     positive = case.lower > 0 and not case.robust_lower <= 0  # an unknown second opinion does not object
     blurred = case.sd > FLOOR_RATIO * case.floor and case.sd > FLOOR_SHARE * case.counterfactual
     if case.rung >= 3:
         if passed and positive and case.credible and not blurred:
             return "caused"
-        if (passed or positive) and case.credible and not blurred:
+        if (passed or (positive and not early)) and case.credible and not blurred:
             return "suggestive"
-        if blurred or ((passed or positive) and not case.credible):
+        if blurred or ((passed or (positive and not early)) and not case.credible):
             return "not separable"
     else:
         if blurred or case.explained:
             return "not separable"
         if passed and positive:
             return "association"
-    if case.lift_upper < case.smallest_lift and case.lift_lower > -case.smallest_lift:
+    if not early and case.lift_upper < case.smallest_lift and case.lift_lower > -case.smallest_lift:
         return "no effect"
     return "undecided"
 
@@ -307,6 +313,8 @@ def _against(case: Case, word: str) -> tuple[str, ...]:
         rows.append("there is no social feed: an organic surge would not be seen coming.")
     if case.in_break and case.rung < 3:
         rows.append("the airing ran in a declared break, and breaks change behaviour even where an ad does nothing.")
+    if case.arrived < ARRIVED:
+        rows.append(f"it is early: about {case.arrived:.0%} of a response would have arrived by now.")
     if case.complete < 0.98:
         rows.append(f"only {case.complete:.0%} of the window was observed.")
     return tuple(rows)

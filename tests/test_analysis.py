@@ -143,6 +143,16 @@ def test_before_the_airing_there_is_no_data_and_no_figure(halftime):
     assert "not yet on air" in early.verdict.sentence
     assert np.isnan(early.table["incremental"].iloc[0])
     assert early.total.empty
+    late = answer(halftime)
+    for name in ("total", "series", "evidence", "shares", "kernel", "worlds"):
+        assert set(getattr(early, name).columns) == set(getattr(late, name).columns), name
+
+
+def test_in_the_first_seconds_an_interval_alone_neither_claims_nor_excludes(halftime):
+    for after in (3, 5):
+        told = answer(halftime, end=halftime.airings["start"].iloc[0] + pd.Timedelta(seconds=after))
+        assert told.verdict.word == "undecided"
+        assert "it is early" in str(told.verdict)
 
 
 def test_no_counts_no_airings_and_silence_are_answers(halftime):
@@ -250,3 +260,17 @@ def test_an_ad_without_effect_is_not_claimed():
     assert (table["verdict"] == "caused").sum() <= binom.ppf(0.999, SEEDS, 0.05)
     covered = table["truth"].between(table["incremental_lower"], table["incremental_upper"])
     assert covered.sum() >= binom.ppf(0.001, SEEDS, 0.95)
+
+
+def test_insertion_times_take_the_place_of_the_airings_start(halftime, result):
+    """All viewers served at the start is the airing itself; viewers served a minute later find nothing to explain."""
+    start = halftime.airings["start"].iloc[0]
+    at_once = pd.DataFrame({"time": [start], "exposures": [1e6]})
+    same = answer(halftime, exposures=at_once).table.iloc[0]
+    for name in ("incremental", "incremental_lower", "incremental_upper"):
+        assert same[name] == pytest.approx(result.table[name].iloc[0], rel=0.05), name
+    # Viewers of a second are served evenly within it: half a second later on average, so the lag is that much shorter.
+    assert same["response_peak"] == pytest.approx(result.table["response_peak"].iloc[0] - 0.5, abs=0.3)
+    late = pd.DataFrame({"time": [start + pd.Timedelta(seconds=300)], "exposures": [1e6]})
+    moved = answer(halftime, BRIEF.replace(window="8min"), exposures=late).table.iloc[0]
+    assert moved["verdict"] != "caused"

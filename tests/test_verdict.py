@@ -35,6 +35,7 @@ STRONG = Case(
     alpha=0.05,
     in_break=True,
     complete=1.0,
+    arrived=0.97,
 )
 NOTHING = STRONG._replace(
     incremental=20.0, lower=-150.0, upper=190.0, lift=0.008, lift_lower=-0.06, lift_upper=0.08, log_e=-2.0,
@@ -60,6 +61,9 @@ ALONE = STRONG._replace(rung=1, controls=(), credible=False, credible_ratio=np.n
         (ALONE._replace(decided_s=np.nan), "undecided"),
         (ALONE._replace(lower=-5.0), "undecided"),
         (NOTHING, "no effect"),
+        (NOTHING._replace(arrived=0.2), "undecided"),
+        (STRONG._replace(decided_s=np.nan, arrived=0.2), "undecided"),
+        (STRONG._replace(arrived=0.2), "caused"),
         (NOTHING._replace(lift_upper=0.3), "undecided"),
         (NOTHING._replace(lift_lower=-0.3), "undecided"),
         (NOTHING._replace(status="only 12% of the window of HALFTIME was observed."), "no data"),
