@@ -29,6 +29,7 @@ from attribution.plotted import (
     velocity_frames,
 )
 from attribution.theme import chart_config, palette
+from attribution.verdict import CLAIMS
 
 if TYPE_CHECKING:
     from attribution.analysis import Analysis
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 Layers: TypeAlias = alt.LayerChart | alt.FacetChart
 """What Altair's :func:`altair.layer` returns."""
 MAX_AIRINGS = 40
-CLAIMED = ("caused", "suggestive", "association")
 
 
 def velocity(
@@ -147,7 +147,7 @@ def airings(result: Analysis, *, mode: str = "light") -> Layers:
         f"{signed(count)}  {word}" if math.isfinite(count) else str(word)
         for count, word in zip(rows["incremental"].to_numpy(float), rows["verdict"], strict=True)
     ]
-    rows["claimed"] = rows["verdict"].isin(CLAIMED)
+    rows["claimed"] = rows["verdict"].isin(CLAIMS)
     y = alt.Y("airing:N", title=None, sort=None, axis=alt.Axis(domain=False, labelLimit=220, grid=False))
     base = alt.Chart(alt.NamedData("rows")).encode(y=y)
     zero = alt.Chart(alt.NamedData("zero")).mark_rule(color=colours.muted).encode(x="zero:Q")
