@@ -43,7 +43,7 @@ BINS = (
     "organic break"
 )
 FRAMES = {
-    "evidence": "airing time log_e anytime_p",
+    "evidence": "airing time log_e anytime_p log_plain joint_log_e incremental lower upper sd explained word",
     "shares": "airing dimension category share lower upper raw",
     "kernel": "airing lag_s density lower upper",
     "worlds": "airing world weight",
@@ -70,7 +70,9 @@ class Analysis:
     series
         The same for each region; one region, ``all``, where no region was spared: its parts cannot be told apart.
     evidence
-        airing, time, log_e, anytime_p: the e-process at each look.
+        A row a look: airing, time, log_e (E*), anytime_p, log_plain (against the average null world), joint_log_e (the
+        joint filter), incremental so far with lower and upper (they hold at all looks at once) and sd, explained (the
+        null world that fits best), word (what that look would have said).
     shares
         airing, dimension, category, share, lower, upper, raw: of the incremental, by channel and device.
     kernel

@@ -10,12 +10,12 @@ from scipy.special import ndtr, ndtri
 
 from attribution.frames import evidence_frame, kernel_frame
 from attribution.model import fit as fast
-from attribution.model import monitor, windows
+from attribution.model import control, monitor, watching, windows
 from attribution.model.brief import brief
 from attribution.model.decompose import centre
 from attribution.money import money
 from attribution.shares import share_table
-from attribution.verdict import Case, Verdict, duration, judge, signed
+from attribution.verdict import Case, Verdict, decide, duration, judge, signed
 
 if TYPE_CHECKING:
     from attribution.counts import Counts
@@ -77,8 +77,8 @@ def answer(counts: Counts, airing: pd.Series, settings: Settings, fit: fast.Fit,
     spread = _mixture_sd(fit, j)
     slope = _trade(fit, j, seen, inside, spread)
     lift = {p: a / max(expected + slope * (a - middle), 0.05 * expected) for p, a in (("low", low), ("high", high))}
-    watched = monitor.evidence(design, fit.noise, j, lift_sd=settings.lift_sd, alpha=settings.alpha)
-    trust = monitor.credibility(design, fit.noise, j)
+    watched = watching.evidence(design, fit.noise, j, settings)
+    trust = control.credibility(design, fit.noise, j)
     cash = money(airing, settings)
     peak = _weighted_quantiles(design.peak, fit.kernel_weight(), _levels(settings))
     second = _second_opinion(fit, j, settings)
@@ -92,7 +92,7 @@ def answer(counts: Counts, airing: pd.Series, settings: Settings, fit: fast.Fit,
         "verdict": verdict.word,
     }
     frames = {
-        "evidence": evidence_frame(name, watched),
+        "evidence": evidence_frame(name, watched, _words(case, watched, settings, _arrived(fit, watched, j))),
         "kernel": kernel_frame(name, fit, settings),
         "worlds": pd.DataFrame(
             [(name, *pair) for pair in fit.world_weight().items()], columns=["airing", "world", "weight"]
@@ -105,7 +105,7 @@ def answer(counts: Counts, airing: pd.Series, settings: Settings, fit: fast.Fit,
 def _second_opinion(fit: fast.Fit, j: int, settings: Settings) -> tuple[float, float]:
     """Return the interval in the worlds with a hidden shock alone; NaN without a control and a feed to compare."""
     shocks = {w.name for w in fast.worlds(fit.design) if w.shock > 0}
-    robust = fit.within(shocks) if len(fit.design.feed) and shocks else None
+    robust = fit.within(shocks) if fit.design.fed and shocks else None
     if robust is None:
         return np.nan, np.nan
     low, _, high = (
@@ -169,7 +169,7 @@ def _case(
     expected: float,
     spread: float,
     watched: monitor.Evidence,
-    trust: monitor.Credibility,
+    trust: control.Credibility,
     cash: Money,
     second: tuple[float, float],
 ) -> Case:
@@ -181,7 +181,7 @@ def _case(
     controls = tuple(r for r, s in zip(design.regions, seen, strict=True) if not s)
     decided = watched.decided(settings.alpha)
     smallest, why = _smallest_lift(settings, cash, expected)
-    reach = _over_time(spread, 0.3 * expected, settings.alpha)
+    last, story = watched.last(settings.alpha), _story(watched, settings.alpha)
     status = ""
     if not seen.any():
         status = f"{airing['airing']} ran in no region of the counts."
@@ -198,23 +198,27 @@ def _case(
         upper=high,
         robust_lower=second[0],
         robust_upper=second[1],
-        watched_lower=middle - reach,
-        watched_upper=middle + reach,
+        watched_lower=float(watched.lower[-1]) if last >= 0 else np.nan,
+        watched_upper=float(watched.upper[-1]) if last >= 0 else np.nan,
         lift=middle / expected,
         lift_lower=lift["low"],
         lift_upper=lift["high"],
         probability_positive=float(fit.weight @ ndtr(fit.window_mean[:, j] / fit.window_sd[:, j])),
         sd=spread,
-        floor=_floor(fit, parts, j),
-        log_e=watched.stopped(settings.alpha),
-        explained=watched.explained,
-        explained_kind="step" if watched.explained else "",
+        floor=monitor.floor(
+            design, fit.noise, j, int(np.argmax(fit.kernel_weight())), parts.counterfactual * design.exposure / design.width
+        ),
+        log_e=float(watched.log_e[last]) if last >= 0 else 0.0,
+        log_plain=float(watched.log_plain[last]) if last >= 0 else np.nan,
+        explained=story[0],
+        explained_kind=story[1],
+        one_region=float(watched.one_region[last]) if last >= 0 else np.nan,
         decided_s=np.nan if decided is None else decided - float(design.onset[j]),
         credible=trust.credible,
         credible_ratio=trust.ratio,
         controls=controls,
-        fed=len(design.feed) > 0,
-        surge=float(parts.organic[seen].sum(axis=0) @ inside) if len(design.feed) else np.nan,
+        fed=design.fed,
+        surge=float(parts.organic[seen].sum(axis=0) @ inside) if design.fed else np.nan,
         smallest_lift=smallest,
         smallest_why=why,
         detectable=float((ndtri(1 - settings.alpha / 2) + ndtri(0.8)) * spread / expected),
@@ -225,10 +229,42 @@ def _case(
     )
 
 
-def _over_time(sd: float, scale: float, alpha: float) -> float:
-    """Return the half width of an interval that may be watched, for a prior effect of sd ``scale`` (methods, 4)."""
-    ratio = (sd / max(scale, 1e-9)) ** 2
-    return float(sd * np.sqrt((1 + ratio) * (np.log1p(1 / max(ratio, 1e-12)) - 2 * np.log(alpha))))
+def _story(watched: monitor.Evidence, alpha: float, at: int | None = None) -> tuple[str, str]:
+    """Return the null world, and its kind, that explains what the plain mixture would claim; empty where none does.
+
+    ``at`` is the position of the look; by default the one at which watching stopped.
+    """
+    at = watched.last(alpha) if at is None else at
+    if at < 0 or watched.log_plain[at] < -np.log(alpha) or watched.log_e[at] >= -np.log(alpha):
+        return "", ""
+    return (watched.explained[at], watched.kind[at]) if watched.kind[at] else ("", "")
+
+
+def _words(case: Case, watched: monitor.Evidence, settings: Settings, arrived: np.ndarray) -> list[str]:
+    """Return the word that each look would have said by itself: the same ladder on what was known then."""
+    words, z = [], float(ndtri(1 - settings.alpha / 2))
+    decided = watched.decided(settings.alpha)
+    for k, time in enumerate(watched.time):
+        mean, sd, expected = watched.estimate[k], watched.sd[k], max(watched.expected[k], 1e-9)
+        story = _story(watched, settings.alpha, k)
+        now = case._replace(
+            status="", counterfactual=expected, incremental=mean, lower=mean - z * sd, upper=mean + z * sd,
+            robust_lower=np.nan, robust_upper=np.nan, watched_lower=watched.lower[k], watched_upper=watched.upper[k],
+            lift=mean / expected, lift_lower=watched.lower[k] / expected, lift_upper=watched.upper[k] / expected,
+            sd=sd, floor=watched.floor[k], log_e=watched.log_e[k], log_plain=watched.log_plain[k],
+            explained=story[0], explained_kind=story[1], one_region=watched.one_region[k], arrived=arrived[k],
+            decided_s=case.decided_s if decided is not None and time >= decided else np.nan,
+        )  # fmt: skip
+        words.append(decide(now))
+    return words
+
+
+def _arrived(fit: fast.Fit, watched: monitor.Evidence, j: int) -> np.ndarray:
+    """Return (L,) the share of the response that was expected to have arrived at each look."""
+    design = fit.design
+    so_far = np.cumsum(fit.kernel_weight() @ design.mass[:, j])
+    close = design.start + design.width
+    return so_far[np.searchsorted(close, watched.time - 1e-6)]
 
 
 def _rung(assignment: str, controlled: bool) -> int:
@@ -247,16 +283,6 @@ def _smallest_lift(settings: Settings, cash: Money, expected: float) -> tuple[fl
     if np.isfinite(cash.break_even) and expected > 0:
         return cash.break_even / expected, "break-even of its spend"
     return 0.10, "the default"
-
-
-def _floor(fit: fast.Fit, parts: Parts, j: int) -> float:
-    """Return the sd of the windowed incremental were only the count noise unknown: weighted least squares."""
-    design = fit.design
-    best = int(np.argmax(fit.kernel_weight()))
-    shape = design.share[j][:, None] * design.mass[best, j] * design.exposure / design.width
-    mean = np.maximum(parts.counterfactual, 1e-9)
-    known = (shape**2 / (fit.noise.dispersion * mean)).sum()
-    return float(design.window_mass[best, j] / np.sqrt(known)) if known > 0 else np.inf
 
 
 def _mixture_sd(fit: fast.Fit, j: int) -> float:

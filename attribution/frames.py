@@ -46,13 +46,26 @@ def bins(
         "organic": middle.organic[chosen].sum(axis=0),
         "break": middle.broken[chosen].sum(axis=0),
     }
+    return pd.DataFrame(columns).iloc[: design.known]  # a bin ahead of the data has nothing to show
+
+
+def evidence_frame(name: str, watched: monitor.Evidence, words: list[str]) -> pd.DataFrame:
+    """Return a row a look: the e-process, its always-valid p, the amount with its interval over time, the word."""
+    columns = {
+        "airing": name,
+        "time": moments(watched.time),
+        "log_e": watched.log_e,
+        "anytime_p": watched.anytime_p,
+        "log_plain": watched.log_plain,
+        "joint_log_e": watched.joint,
+        "incremental": watched.estimate,
+        "lower": watched.lower,
+        "upper": watched.upper,
+        "sd": watched.sd,
+        "explained": list(watched.explained),
+        "word": words,
+    }
     return pd.DataFrame(columns)
-
-
-def evidence_frame(name: str, watched: monitor.Evidence) -> pd.DataFrame:
-    """Return a row a look: the e-process and its always-valid p."""
-    time = moments(watched.time)
-    return pd.DataFrame({"airing": name, "time": time, "log_e": watched.log_e, "anytime_p": watched.anytime_p})
 
 
 def kernel_frame(name: str, fit: fast.Fit, settings: Settings) -> pd.DataFrame:

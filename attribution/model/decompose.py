@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from attribution.model.linear import Bank, Mode
 
 
+LEAST_WEIGHT = 0.003
+"""Modes of less weight are left out of the middle: they would move it by less than its rounding."""
+
+
 class Parts(NamedTuple):
     """Expected counts per bin, as if every bin had been observed in full: (S, R, T) draws, or (R, T) at the centre."""
 
@@ -36,20 +40,21 @@ def centre(fit: Fit, *, tilt: np.ndarray | None = None) -> Parts:
 
     ``tilt`` (J,) moves each incremental by so many posterior sds, all else to what is then expected.
     """
-    full, total = _full(fit), None
+    full, total, used = _full(fit), None, 0.0
     for position in sorted({c.mode for c in fit.components}):
         own = np.array([c.mode == position for c in fit.components])
-        weight = fit.weight[own].sum()
-        if weight < 1e-4:
+        weight = float(fit.weight[own].sum())
+        if weight < LEAST_WEIGHT:
             continue
         mine = [c for c, o in zip(fit.components, own, strict=True) if o]
         share = fit.weight[own] / weight
         best = mine[int(np.argmax(share))]
         mean = share @ np.array([c.mean for c in mine])
         amount = mean if tilt is None else mean + tilt * np.sqrt(np.diagonal(best.cov))
-        bank = consider(fit.design, fit.noise, fit.modes[position], np.array([best.kernel]))
-        state = _states(fit, fit.modes[position], bank, [best._replace(mean=amount)], None)[0]
+        mode = fit.modes[position]
+        state = _states(fit, mode, consider(fit.design, mode), [best._replace(mean=amount)], None)[0]
         parts = _parts(fit, full, best, state)
+        used += weight
         total = (
             [weight * p for p in parts]
             if total is None
@@ -57,7 +62,7 @@ def centre(fit: Fit, *, tilt: np.ndarray | None = None) -> Parts:
         )
     if total is None:
         raise FloatingPointError("no world holds any weight")
-    return Parts(*(part / fit.weight.sum() for part in total))
+    return Parts(*(part / used for part in total))
 
 
 def draw(fit: Fit, count: int, *, seed: int) -> Parts:
@@ -72,7 +77,7 @@ def draw(fit: Fit, count: int, *, seed: int) -> Parts:
     for position in np.unique([fit.components[c].mode for c in chosen]):
         mode = fit.modes[position]
         mine = [fit.components[c] for c in chosen if fit.components[c].mode == position]
-        bank = consider(fit.design, fit.noise, mode, np.unique([c.kernel for c in mine]))
+        bank = consider(fit.design, mode)
         states = _states(fit, mode, bank, mine, np.random.default_rng([seed, int(position)]))
         parts += [_parts(fit, full, component, state) for component, state in zip(mine, states, strict=True)]
     return Parts(*(np.array(column) for column in zip(*parts, strict=True)))
@@ -88,37 +93,41 @@ def _parts(fit: Fit, full: Design, component: Component, state: State) -> Parts:
     layout = fit.modes[component.mode].layout
     whole = replace(layout, seen=np.ones_like(layout.seen), kernel=fit.design.mass[component.kernel])
     mean = model.predict(full, whole, state)
-    return Parts(mean.base, mean.broken - mean.quiet, mean.base - mean.broken, mean.ad)
+    plain = State(state.paths.copy(), state.effects.copy())
+    for name in ("G", "X"):
+        if name in layout.paths:
+            plain.paths[:, layout.paths.index(name)] = 0.0
+    first = layout.names["common"].start + 2 + ("break" in full.break_kind)
+    organic = [first + b for b, kind in enumerate(full.break_kind) if kind == "organic"]
+    plain.effects[organic] = 0.0
+    broken = model.predict(full, whole, plain).base
+    plain.effects[layout.names["common"].start + 2 : first + len(full.break_kind)] = 0.0
+    quiet = model.predict(full, whole, plain).base
+    return Parts(mean.base, broken - quiet, mean.base - broken, mean.ad)
 
 
 def _states(
     fit: Fit, mode: Mode, bank: Bank, components: list[Component], rng: np.random.Generator | None
 ) -> list[State]:
     """Draw one state for each component around one mode; its mean where ``rng`` is None."""
-    airings = len(fit.design.onset)
-    n = int(bank.nuisance.sum())
-    place = {int(m): i for i, m in enumerate(bank.kernels)}
+    airings, n = len(fit.design.onset), int(bank.nuisance.sum())
     inverse = np.linalg.inv(bank.lower)
-    amounts, effects = [], []
-    for component in components:
-        root = np.linalg.cholesky(component.cov + 1e-12 * np.eye(airings) * np.trace(component.cov))
-        amount = component.mean + (0.0 if rng is None else root @ rng.standard_normal(airings))
-        own = slice(place[component.kernel] * airings, (place[component.kernel] + 1) * airings)
-        target = bank.target[:, -1] - bank.target[:, own] @ amount
-        effects.append(inverse.T @ (inverse @ target + (0.0 if rng is None else rng.standard_normal(n))))
-        amounts.append(amount)
     white = bank.factor.white
     rows = np.zeros((white.shape[1] - 1, len(components)))
-    rows[:n] = np.array(effects).T
+    amounts = np.empty((airings, len(components)))
     for s, component in enumerate(components):
-        first = n + place[component.kernel] * airings
-        rows[first : first + airings, s] = amounts[s]
+        root = np.linalg.cholesky(component.cov + 1e-12 * np.eye(airings) * np.trace(component.cov))
+        amounts[:, s] = component.mean + (0.0 if rng is None else root @ rng.standard_normal(airings))
+        # The response in the basis of the kernels, airing after airing.
+        rows[n:, s] = (amounts[:, s, None] * bank.coefficient[component.kernel]).ravel()
+        target = bank.target[:, -1] - bank.target[:, :-1] @ rows[n:, s]
+        rows[:n, s] = inverse.T @ (inverse @ target + (0.0 if rng is None else rng.standard_normal(n)))
     noise = 0.0 if rng is None else rng.standard_normal((len(white), len(components)))
     paths = solve_upper(bank.factor, white[:, -1:] - white[:, :-1] @ rows + noise)
     states = []
     for s in range(len(components)):
         values = mode.state.effects.copy()
-        values[bank.nuisance] = effects[s]
-        values[mode.layout.names["incremental"]] = amounts[s]
+        values[bank.nuisance] = rows[:n, s]
+        values[mode.layout.names["incremental"]] = amounts[:, s]
         states.append(State(paths[:, s].reshape(mode.state.paths.shape), values))
     return states

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from attribution.kernels import Delayed, Kernel, bank, exposure_mass
+from attribution.model.posts import Posts, posts
 from attribution.model.windows import LONG_AIRING_S, adaptive_bins, history_seconds, response_bank, window_seconds
 
 if TYPE_CHECKING:
     from attribution.counts import Counts
     from attribution.settings import Settings
+
+LEADS = np.array([-1.0, 2.0, 5.0])
+"""Seconds by which the feed may lead the regions: N(2, 2) cut in three; between them a surge of 60 s moves by 1%."""
+
+LEAD_WEIGHT = np.array([0.227, 0.546, 0.227])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,17 +42,27 @@ class Design:
         (J,) seconds since 1970, seconds.
     window
         (J,) seconds after onset that the incremental is summed over, cut at the end of the data.
+    ahead
+        1 when the last bin lies behind the data: a feed that leads the regions says what they will feel then.
     feed, feed_exposure
-        (T,) social counts and their observed seconds; both empty without a feed.
+        (L, T) social counts and their observed seconds, read each of ``leads`` seconds before the bin; L = 0 without.
     feed_variance
-        (T,) local excess variance of the feed's log, a second (methods, section 2, row G); empty without a feed.
+        (L, T) local excess variance of the feed's log, a second (methods, section 2, row G).
+    leads, lead_weight
+        (L,) seconds by which the feed may lead the regions, and their prior weights.
+    posts
+        The feed as it came, for a look at fewer of its seconds.
     breaks
         (B, T) share of each bin that lies in each declared break or organic moment; ``break_kind`` (B,) says which.
     kernels, peak, kernel_weight, mass
         The bank: (M,) kernels, the modes of their lags after delivery (s), their prior weights, and (M, J, T) the share
         of a response that falls into each bin.
+    basis, coefficient
+        (J, Q, T) and (M, J, Q): ``mass`` as a few columns and each kernel's weights on them.
     window_mass
         (M, J) the share of a response that falls into the window.
+    full_window
+        (J,) the windows, not cut at the end of the data.
     history
         (T,) mask of the bins before the first airing of the group that no earlier response reaches.
     fine
@@ -64,15 +80,22 @@ class Design:
     onset: np.ndarray
     length: np.ndarray
     window: np.ndarray
+    full_window: np.ndarray
+    ahead: int
     feed: np.ndarray
     feed_exposure: np.ndarray
     feed_variance: np.ndarray
+    leads: np.ndarray
+    lead_weight: np.ndarray
+    posts: Posts | None
     breaks: np.ndarray
     break_kind: tuple[str, ...]
     kernels: tuple[Kernel | Delayed, ...]
     peak: np.ndarray
     kernel_weight: np.ndarray
     mass: np.ndarray
+    basis: np.ndarray
+    coefficient: np.ndarray
     window_mass: np.ndarray
     history: np.ndarray
     fine: tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -81,6 +104,16 @@ class Design:
     def mid(self) -> np.ndarray:
         """(T,) seconds: the middle of each bin."""
         return self.start + self.width / 2
+
+    @property
+    def fed(self) -> bool:
+        """Whether there is a social feed."""
+        return len(self.leads) > 0
+
+    @property
+    def known(self) -> int:
+        """Number of bins with data: all but the one that may lie ahead."""
+        return len(self.start) - self.ahead
 
     @property
     def exposed(self) -> np.ndarray:
@@ -92,6 +125,26 @@ class Design:
         low, high = self.onset[j], self.onset[j] + self.window[j]
         overlap = np.minimum(self.start + self.width, high) - np.maximum(self.start, low)
         return np.clip(overlap / self.width, 0.0, 1.0)
+
+    def first(self, count: int) -> Design:
+        """Return the design as it was when its first ``count`` bins had arrived."""
+        close = float(self.start[count - 1] + self.width[count - 1])
+        ahead = 1 if self.posts is not None and self.ahead else 0
+        # The bin ahead is as wide as the longest lead and begins where the data end.
+        start = np.append(self.start[:count], [close] * ahead)
+        width = np.append(self.width[:count], self.width[-1:] if ahead else [])
+        pad = lambda a: np.concatenate([a[..., :count], np.zeros((*a.shape[:-1], ahead))], axis=-1)  # noqa: E731
+        feed, seen, variance = _read(self.posts, self.leads, start, start + width, close)
+        window = np.clip(close - self.onset, 0.0, self.full_window)
+        cut = replace(
+            self, start=start, width=width, y=pad(self.y), exposure=pad(self.exposure), window=window, ahead=ahead,
+            feed=feed, feed_exposure=seen, feed_variance=variance, breaks=pad(self.breaks), mass=pad(self.mass),
+            history=np.append(self.history[:count], np.zeros(ahead, dtype=bool)),
+        )  # fmt: skip
+        inside = np.array([cut.inside(j) for j in range(len(window))])
+        basis, coefficient = _basis(cut.mass, self.kernel_weight, 1e-5)
+        within = np.einsum("mjt,jt->mj", cut.mass, inside)
+        return replace(cut, window_mass=within, basis=basis, coefficient=coefficient)
 
 
 def build(
@@ -138,12 +191,23 @@ def build(
     exposure = np.add.reduceat(seconds_seen, edge, axis=0).T
     low = start[edge]
     high = np.append(start[edge[1:] - 1] + width[edge[1:] - 1], start[-1] + width[-1])
-    feed, feed_exposure, feed_variance = _feed(social if settings.social else None, low, high)
+    found = posts(social if settings.social else None, high - low)
+    close, leads, lead_weight = float(high[-1]), np.empty(0), np.empty(0)
+    ahead = 0
+    if found is not None:
+        leads, lead_weight = (LEADS, LEAD_WEIGHT) if step <= 4.0 else (np.zeros(1), np.ones(1))
+        ahead = 1 if leads[-1] > 0 else 0
+    if ahead:
+        low, high = np.append(low, close), np.append(high, close + leads[-1])
+        y, exposure = (np.concatenate([a, np.zeros((len(a), 1))], axis=1) for a in (y, exposure))
+    feed, feed_exposure, feed_variance = _read(found, leads, low, high, close)
     kernels, peak, weight = response_bank(settings)
     exposed_length = np.where(span > LONG_AIRING_S, span, 0.0)
     cut = np.minimum(window, (start[-1] + width[-1]) - onset)
     mass, within = _mass(airings, members, exposures, kernels, low, high, onset, cut, exposed_length)
+    mass[..., len(low) - ahead :] = 0.0
     named, kinds = _declared(context, low, high)
+    basis, coefficient = _basis(mass, weight, 1e-6)
     return Design(
         airings=members,
         start=low,
@@ -155,15 +219,22 @@ def build(
         onset=onset,
         length=span,
         window=cut,
+        full_window=window,
+        ahead=ahead,
         feed=feed,
         feed_exposure=feed_exposure,
         feed_variance=feed_variance,
+        leads=leads,
+        lead_weight=lead_weight,
+        posts=found,
         breaks=named,
         break_kind=kinds,
         kernels=kernels,
         peak=peak,
         kernel_weight=weight,
         mass=mass,
+        basis=basis,
+        coefficient=coefficient,
         window_mass=within,
         history=high <= onset.min() + 1e-9,
         fine=(start, width, np.where(seconds_seen > 0.5 * width[:, None], total, np.nan).T),
@@ -225,40 +296,34 @@ def _moments(airings: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     return at, airings["length_s"].to_numpy(dtype=float)
 
 
-def _feed(social: pd.DataFrame | None, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Spread the social feed's counts over the bins; bins the feed does not cover have no observed seconds."""
-    if social is None or social.empty:
-        return np.empty(0), np.empty(0), np.empty(0)
-    table = social.groupby("time", sort=True)[["count", "width_s"]].agg({"count": "sum", "width_s": "first"})
-    begin = table.index.to_numpy(dtype="datetime64[ns]").astype("int64") / 1e9
-    size, value = table["width_s"].to_numpy(float), table["count"].to_numpy(float)
-    if np.median(size) > np.median(high - low) * 4:
-        return np.empty(0), np.empty(0), np.empty(0)  # too coarse to tell a surge from the spot
-    known = np.isfinite(value)
-    edges = np.concatenate([begin, begin[-1:] + size[-1:]])
-    counted = np.concatenate([[0.0], np.cumsum(np.where(known, value, 0.0))])
-    observed = np.concatenate([[0.0], np.cumsum(np.where(known, size, 0.0))])
-    take = lambda path: np.interp(high, edges, path) - np.interp(low, edges, path)  # noqa: E731  two uses, one line
-    feed, seen = take(counted), take(observed)
-    if seen.sum() < 60 or feed.sum() < 30:
-        return np.empty(0), np.empty(0), np.empty(0)
-    return feed, seen, _excess(begin, size, value, (low + high) / 2)
+def _read(
+    found: Posts | None, leads: np.ndarray, low: np.ndarray, high: np.ndarray, close: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the feed's counts, observed seconds and excess variance (L, T), read ``leads`` seconds early.
+
+    Only what had arrived by ``close`` is read. The first bin begins at the same second for every lead, so that all
+    leads explain the same posts.
+    """
+    if found is None:
+        return np.empty((0, len(low))), np.empty((0, len(low))), np.empty((0, len(low)))
+    begin = low - leads[:, None]
+    begin[:, 0] = low[0] - leads.max()
+    end = np.minimum(high - leads[:, None], close)
+    begin = np.minimum(begin, end)
+    count, seen = found.between(begin, end)
+    return count, seen, found.excess((low + high) / 2 - leads[:, None], close)
 
 
-def _excess(begin: np.ndarray, size: np.ndarray, value: np.ndarray, mid: np.ndarray) -> np.ndarray:
-    """Return the local excess variance a second of the feed's log over 4-s steps, at ``mid`` (methods, section 2)."""
-    block = max(1, round(4.0 / float(np.median(size))))
-    n = len(value) // block
-    if n < 3:
-        return np.zeros(len(mid))
-    sums = np.nan_to_num(value[: n * block]).reshape(n, block).sum(axis=1)
-    log = np.log(sums + 0.5)
-    noise = 1.0 / (sums[1:] + 0.5) + 1.0 / (sums[:-1] + 0.5)
-    seconds_apart = block * float(np.median(size))
-    excess = (np.diff(log) ** 2 - 1.5 * noise) / seconds_apart
-    smooth = np.convolve(np.pad(excess, 2, mode="edge"), np.full(5, 0.2), mode="valid")
-    at = begin[block : n * block : block]
-    return np.interp(mid, at, np.maximum(smooth, 0.0))
+def _basis(mass: np.ndarray, weight: np.ndarray, rest: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return (J, Q, T) columns and (M, J, Q) weights that give ``mass`` (M, J, T) to ``rest`` of its norm."""
+    found = []
+    for j in range(mass.shape[1]):
+        u, s, v = np.linalg.svd(np.sqrt(weight)[:, None] * mass[:, j], full_matrices=False)
+        keep = max(1, int((s > rest * max(s[0], 1e-300)).sum()))
+        found.append((v[:keep], u[:, :keep] * s[:keep] / np.sqrt(weight)[:, None]))
+    size = max(len(v) for v, _ in found)
+    basis = np.array([np.pad(v, ((0, size - len(v)), (0, 0))) for v, _ in found])
+    return basis, np.stack([np.pad(c, ((0, 0), (0, size - c.shape[1]))) for _, c in found], axis=1)
 
 
 def _declared(context: pd.DataFrame | None, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:

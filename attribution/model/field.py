@@ -1,7 +1,8 @@
 """Gaussian algebra of the model: latent paths through time, with a banded precision, beside a few global effects.
 
 A latent path is an Ornstein-Uhlenbeck process seen at the bins. All paths are ordered time first, so that the posterior
-precision stays within a narrow band and one Cholesky costs (bins x paths) x band^2 (Rue & Held 2005, chapter 2).
+precision stays within a band as wide as there are paths, and one Cholesky costs (bins x paths) x paths^2
+(Rue & Held 2005, chapter 2).
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
-from scipy.linalg import lapack
 
 
 class Chain(NamedTuple):
@@ -21,11 +21,22 @@ class Chain(NamedTuple):
     step: np.ndarray
 
 
+class Chains(NamedTuple):
+    """K latent paths at T moments: (K,) ``first``, (K, T - 1) ``decay`` and ``step``, and their joint precision."""
+
+    first: np.ndarray
+    decay: np.ndarray
+    step: np.ndarray
+    band: np.ndarray
+    """(T K, K + 1): lower band of the precision, diagonal first."""
+    log_det: float
+
+
 class Factor(NamedTuple):
     """Cholesky of a banded precision, with the whitened right-hand sides it was solved for."""
 
     lower: np.ndarray
-    """(band + 1, n) lower band of the Cholesky factor."""
+    """(n, band + 1): row i holds L[i, i], L[i, i-1], ..."""
     white: np.ndarray
     """(n, p): L^-1 applied to the cross products with the p columns."""
     log_det: float
@@ -46,36 +57,41 @@ def driven(mid: np.ndarray, innovation: np.ndarray, tau: float, first: float) ->
     return Chain(first, decay, mean * tau / 2.0 * -np.expm1(-2.0 * gap / tau))
 
 
+def switched(mid: np.ndarray, sd: np.ndarray, tau: float) -> Chain:
+    """Ornstein-Uhlenbeck path whose sd (T,) changes with time: nearly nothing outside the moments it is meant for."""
+    path = ou(mid, 1.0, tau)
+    return Chain(float(sd[0] ** 2), path.decay, path.step * sd[1:] ** 2)
+
+
 def averaging(width: np.ndarray, tau: float) -> np.ndarray:
     """Return the loading (T,) that gives a bin's mean of an OU path its variance: sqrt of 2(x - 1 + e^-x)/x^2."""
     x = np.maximum(width / tau, 1e-6)
     return np.sqrt(np.where(x < 1e-3, 1.0 - x / 3.0, 2.0 * (x + np.expm1(-x)) / x**2))
 
 
-def prior_band(chains: list[Chain], depth: int) -> tuple[np.ndarray, float]:
-    """Stack chains of equal length T into the lower band (depth + 1, T x K) of their joint precision.
-
-    Returns the band and the log determinant of the precision.
-    """
-    k, steps = len(chains), len(chains[0].decay)
-    band = np.zeros((depth + 1, k * (steps + 1)))
-    log_det = 0.0
-    for i, chain in enumerate(chains):
-        own = band[:, i::k]
-        own[0, 0] += 1.0 / chain.first
-        own[0, :-1] += chain.decay**2 / chain.step
-        own[0, 1:] += 1.0 / chain.step
-        own[k, :-1] -= chain.decay / chain.step
-        log_det -= np.log(chain.first) + np.log(chain.step).sum()
-    return band, float(log_det)
+def stack(chains: list[Chain]) -> Chains:
+    """Stack K paths of equal length T into their joint precision."""
+    first = np.array([c.first for c in chains])
+    decay, step = np.array([c.decay for c in chains]), np.array([c.step for c in chains])
+    k, steps = decay.shape
+    band = np.zeros((k * (steps + 1), k + 1))
+    for i in range(k):
+        own = band[i::k]
+        own[0, 0] += 1.0 / first[i]
+        own[:-1, 0] += decay[i] ** 2 / step[i]
+        own[1:, 0] += 1.0 / step[i]
+        own[1:, k] -= decay[i] / step[i]
+    return Chains(first, decay, step, band, float(-np.log(first).sum() - np.log(step).sum()))
 
 
-def quadratic(chains: list[Chain], paths: np.ndarray) -> float:
+@njit(cache=True)
+def quadratic(first: np.ndarray, decay: np.ndarray, step: np.ndarray, paths: np.ndarray) -> float:
     """Return sum over chains of x' Q x for paths (T, K)."""
     total = 0.0
-    for i, chain in enumerate(chains):
-        x = paths[:, i]
-        total += x[0] ** 2 / chain.first + float(((x[1:] - chain.decay * x[:-1]) ** 2 / chain.step).sum())
+    for i in range(len(first)):
+        total += paths[0, i] ** 2 / first[i]
+        for t in range(decay.shape[1]):
+            total += (paths[t + 1, i] - decay[i, t] * paths[t, i]) ** 2 / step[i, t]
     return total
 
 
@@ -105,26 +121,70 @@ def accumulate(
             for b in range(index.shape[1]):
                 j = index[n, b]
                 if 0 <= j <= i:
-                    band[i - j, j] += scaled * coefficient[n, b]
+                    band[i, i - j] += scaled * coefficient[n, b]
             for c in range(columns.shape[1]):
                 cross[i, c] += scaled * columns[n, c]
 
 
+@njit(cache=True)
+def _cholesky(band: np.ndarray, cross: np.ndarray) -> float:
+    """Factorise the band in place and whiten ``cross`` in place; the log determinant, NaN when not positive."""
+    n, depth = band.shape[0], band.shape[1] - 1
+    columns, log_det = cross.shape[1], 0.0
+    for i in range(n):
+        low = max(0, i - depth)
+        for j in range(low, i):
+            total = band[i, i - j]
+            for k in range(max(low, j - depth), j):
+                total -= band[i, i - k] * band[j, j - k]
+            total /= band[j, 0]
+            band[i, i - j] = total
+            if total != 0.0:
+                for c in range(columns):
+                    cross[i, c] -= total * cross[j, c]
+        total = band[i, 0]
+        for k in range(low, i):
+            total -= band[i, i - k] ** 2
+        if not total > 0.0:
+            return np.nan
+        root = np.sqrt(total)
+        band[i, 0] = root
+        log_det += np.log(total)
+        for c in range(columns):
+            cross[i, c] /= root
+    return log_det
+
+
 def factorise(band: np.ndarray, cross: np.ndarray) -> Factor:
-    """Cholesky of the band, and L^-1 cross.
+    """Cholesky of the band, and L^-1 cross; both arguments are overwritten.
 
     Raises
     ------
     FloatingPointError
         When the precision is not positive definite: the linearisation has left the model's range.
     """
-    lower, info = lapack.dpbtrf(band, lower=1)  # type: ignore[attr-defined]  made at build time, unknown to stubs
-    if info != 0:
-        raise FloatingPointError(f"precision not positive definite at row {info}")
-    white, _ = lapack.dtbtrs(lower, cross, uplo="L")  # type: ignore[attr-defined]
-    return Factor(lower, white, 2.0 * float(np.log(lower[0]).sum()))
+    log_det = _cholesky(band, cross)
+    if not np.isfinite(log_det):
+        raise FloatingPointError("precision not positive definite")
+    return Factor(band, cross, float(log_det))
+
+
+@njit(cache=True)
+def _backward(lower: np.ndarray, x: np.ndarray) -> None:
+    """Overwrite x (n, p) by L^-T x."""
+    n, depth, columns = lower.shape[0], lower.shape[1] - 1, x.shape[1]
+    for i in range(n - 1, -1, -1):
+        for c in range(columns):
+            x[i, c] /= lower[i, 0]
+        for j in range(max(0, i - depth), i):
+            scale = lower[i, i - j]
+            if scale != 0.0:
+                for c in range(columns):
+                    x[j, c] -= scale * x[i, c]
 
 
 def solve_upper(factor: Factor, white: np.ndarray) -> np.ndarray:
     """Return L^-T white for (n, p): modes from whitened cross products, or draws from standard normals."""
-    return lapack.dtbtrs(factor.lower, white, uplo="L", trans="T")[0]  # type: ignore[attr-defined]
+    x = np.array(white, order="C")
+    _backward(factor.lower, x)
+    return x

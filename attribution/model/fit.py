@@ -1,46 +1,47 @@
-"""The fast fit: the mode of every world by Fisher scoring, then every kernel in closed form around it.
+"""The fast fit: the mode of every world, then every kernel in closed form around it (methods, section 2.1).
 
-Posterior modes come from a banded Cholesky (field.py); at each mode the nuisances are integrated out, and the amounts,
-their covariance and the evidence follow for every kernel of the bank at once (methods, section 2.1).
+A mixture over the noise that the history allows (strata), the leads of the feed, anchor kernels and worlds; at each
+mode the nuisances are integrated out, and the amounts, their covariance and the evidence follow for the whole bank.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy.linalg import cho_solve
 from scipy.optimize import brentq
-from scipy.special import ndtr
+from scipy.special import logsumexp, ndtr
 
 from attribution.model import layout as layouts
-from attribution.model import mean as model
-from attribution.model.field import quadratic, solve_upper
+from attribution.model.climb import climb
 from attribution.model.history import Noise, learn
-from attribution.model.linear import Mode, consider, linearise, marginal
+from attribution.model.linear import Mode, consider
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from attribution.model.design import Design
     from attribution.settings import Settings
 
-ITERATIONS = 40
-TOLERANCE = 1e-3
-"""The fit has converged when a full step would raise the log posterior by less than this."""
-
 ASLEEP = 12.0
-"""A world this many nats behind the best is fitted at one kernel only: it weighs less than 1e-5."""
+"""A world this many nats behind the best is fitted once only: it weighs less than 1e-5."""
 
-CALM = layouts.World("nothing else at this time", 0.7, 0.15, 0.0, 0.0)
-STEP = layouts.World("a lasting change of level", 0.3, 0.15, 0.0, 0.0, 0.5)
+APART = 5.0
+"""Leads of the feed this many nats behind the best are left out."""
+
+ALIKE = 0.1
+"""Leads whose incrementals differ by less than this share of the prior's sd are fitted as one."""
+
+LEAST = 1e-7
+"""Components of less weight are left out."""
+
+CALM = layouts.World("nothing else at this time", 0.7)
+STEP = layouts.World("a lasting change of level", 0.3, step=0.5, kind="step")
 """Without a control, a change that begins with the airing and stays is an explanation of its own (a goal, a kick-off,
 an undeclared break); an ad's response fades."""
 
 
 class Component(NamedTuple):
-    """One world and one kernel: a normal posterior of the incrementals."""
+    """One mode and one kernel: a normal posterior of the incrementals."""
 
     mode: int
     kernel: int
@@ -53,14 +54,14 @@ class Component(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fit:
-    """The mixture over worlds and kernels.
+    """The mixture over strata, leads, worlds and kernels.
 
     Attributes
     ----------
     design, noise
-        What was fitted, and the scales learnt from its history.
+        What was fitted, and the scales learnt from its history (the middle of the strata).
     modes
-        One for each world and anchor kernel that stayed awake.
+        One for each stratum, lead, world and anchor kernel that stayed awake.
     components
         One for each mode and kernel; weights ``weight`` (C,) sum to 1.
     mean, cov
@@ -93,18 +94,17 @@ class Fit:
             total[name] = total.get(name, 0.0) + float(weight)
         return total
 
-    def within(self, worlds: set[str]) -> Fit | None:
+    def within(self, names: set[str]) -> Fit | None:
         """Return the fit restricted to some worlds; None when none of them stayed awake."""
-        keep = np.array([self.modes[c.mode].world.name in worlds for c in self.components])
-        if not keep.any():
+        keep = np.array([self.modes[c.mode].world.name in names for c in self.components])
+        if not keep.any() or not self.weight[keep].sum() > 0:
             return None
-        components = tuple(c for c, k in zip(self.components, keep, strict=True) if k)
         return Fit(
             design=self.design,
             noise=self.noise,
             modes=self.modes,
-            components=components,
-            weight=_normalised(components),
+            components=tuple(c for c, k in zip(self.components, keep, strict=True) if k),
+            weight=self.weight[keep] / self.weight[keep].sum(),
             mean=self.mean[keep],
             cov=self.cov[keep],
             window_mean=self.window_mean[keep],
@@ -112,16 +112,9 @@ class Fit:
         )
 
 
-def _normalised(components: Sequence[Component]) -> np.ndarray:
-    """Return (C,) weights that sum to 1 from the components' log weights."""
-    log = np.array([component.log_weight for component in components])
-    weight = np.exp(log - log.max())
-    return weight / weight.sum()
-
-
 def worlds(design: Design) -> tuple[layouts.World, ...]:
     """Return the worlds that the data can speak about: hidden shocks need a control, surges a feed."""
-    controlled, fed = bool((~design.exposed).any()), len(design.feed) > 0
+    controlled, fed = bool((~design.exposed).any()), design.fed
     if not controlled and not fed:
         return CALM, STEP
     kept = [w for w in layouts.WORLDS if (controlled if w.shock else fed)]
@@ -140,31 +133,52 @@ def fit(design: Design, settings: Settings, *, noise: Noise | None = None) -> Fi
     noise
         The scales; learnt from the history when absent.
     """
-    noise = noise or learn(design, dispersion=settings.dispersion)
-    anchors = _anchors(design)
-    modes: list[Mode] = []
-    owner: list[int] = []
-    best = -np.inf
-    for world in worlds(design):
-        for position, anchor in enumerate(anchors):
-            start = modes[-1] if modes else None
-            mode = climb(design, noise, world, anchor, lift_sd=settings.lift_sd, start=start)
-            if mode is None:
-                continue
-            modes.append(mode)
-            owner.append(position)
-            best = max(best, mode.evidence)
-            if mode.evidence < best - ASLEEP - np.log(max(world.weight, 1e-9)):
-                break
-    if not modes:
-        raise FloatingPointError("no world could be fitted; look at the findings for what is wrong with the data")
+    strata = ((1.0, noise),) if noise else learn(design, dispersion=settings.dispersion)
+    chosen, anchors = worlds(design), _anchors(design)
     nearest = _nearest(design, anchors)
-    found = [
-        c
-        for i, mode in enumerate(modes)
-        for c in _components(design, noise, mode, i, np.flatnonzero(nearest == owner[i]))
-    ]
-    weight = _normalised(found)
+    found: list[Component] = []
+    modes: list[Mode] = []
+    leads: list[tuple[Mode, float]] = []
+    for share, own in strata:
+        leads = _leads(design, own, chosen, anchors[len(anchors) // 2], settings.lift_sd, leads)
+        block: list[Component] = []
+        best = -np.inf
+        for start, log_prior in leads:
+            for world in chosen:
+                at = start
+                for position, anchor in enumerate(anchors):
+                    mode = (
+                        start
+                        if world == start.world and anchor == start.kernel
+                        else climb(
+                            design, own, world, anchor, lift_sd=settings.lift_sd, lead=start.layout.lead, start=at
+                        )
+                    )
+                    if mode is None:
+                        continue
+                    at = mode
+                    modes.append(mode)
+                    best = max(best, mode.evidence)
+                    block += _components(design, mode, len(modes) - 1, np.flatnonzero(nearest == position), log_prior)
+                    if mode.evidence < best - ASLEEP - np.log(max(world.weight, 1e-9)):
+                        break
+        if block:
+            log = np.array([c.log_weight for c in block])
+            shift = np.log(share) - logsumexp(log)
+            found += [c._replace(log_weight=float(c.log_weight + shift)) for c in block]
+    if not found:
+        raise FloatingPointError("no world could be fitted; look at the findings for what is wrong with the data")
+    return _mixture(design, _middle(strata), modes, found)
+
+
+def _mixture(design: Design, noise: Noise, modes: list[Mode], found: list[Component]) -> Fit:
+    """Return the Fit of these components; those of no weight are left out."""
+    log = np.array([c.log_weight for c in found])
+    weight = np.exp(log - logsumexp(log))
+    shock = np.array([modes[c.mode].world.kind == "shock" for c in found])
+    apart = np.exp(log - (logsumexp(log[shock]) if shock.any() else 0.0))
+    keep = np.flatnonzero((weight > LEAST) | (shock & (apart > 1e-4)))  # the robust answer is always at hand
+    found, weight = [found[i] for i in keep], weight[keep] / weight[keep].sum()
     mean, cov = np.array([c.mean for c in found]), np.array([c.cov for c in found])
     inside = design.window_mass[[c.kernel for c in found]]
     return Fit(
@@ -178,6 +192,84 @@ def fit(design: Design, settings: Settings, *, noise: Noise | None = None) -> Fi
         window_mean=mean * inside,
         window_sd=np.sqrt(np.maximum(np.diagonal(cov, axis1=1, axis2=2), 0.0)) * inside,
     )
+
+
+def _middle(strata: tuple[tuple[float, Noise], ...]) -> Noise:
+    """Return one set of scales for all strata: geometric means, the regional sd by root mean square."""
+    weight = np.array([w for w, _ in strata])
+    weight = weight / weight.sum()
+    own = [noise for _, noise in strata]
+    return replace(
+        own[0],
+        dispersion=float(np.exp(weight @ np.log([n.dispersion for n in own]))),
+        regional=(
+            float(np.sqrt(weight @ np.array([n.regional[0] for n in own]) ** 2)),
+            float(np.exp(weight @ np.log([n.regional[1] for n in own]))),
+        ),
+    )
+
+
+def _leads(
+    design: Design,
+    noise: Noise,
+    chosen: tuple[layouts.World, ...],
+    anchor: int,
+    lift_sd: float,
+    before: list[tuple[Mode, float]],
+) -> list[tuple[Mode, float]]:
+    """Return a mode of the second world for each lead of the feed worth keeping, and the log prior it carries.
+
+    A surge that leads or follows by other seconds is another explanation; leads that give the same amount are one.
+    ``before`` holds what an earlier stratum kept.
+    """
+    world = chosen[min(1, len(chosen) - 1)] if chosen[0] is not CALM else chosen[0]
+    if before:
+        again = [
+            (climb(design, noise, world, anchor, lift_sd=lift_sd, lead=m.layout.lead, start=m), p) for m, p in before
+        ]
+        return [(mode, p) for mode, p in again if mode is not None]
+    amount = rough(design)
+    if not design.fed:
+        mode = climb(design, noise, world, anchor, lift_sd=lift_sd, amount=amount)
+        return [] if mode is None else [(mode, 0.0)]
+    tried: list[tuple[Mode, float]] = []
+    for lead in np.argsort(-design.lead_weight, kind="stable"):
+        start = tried[0][0] if tried else None
+        mode = climb(
+            design, noise, world, anchor, lift_sd=lift_sd, lead=int(lead), start=start, amount=None if start else amount
+        )
+        if mode is not None:
+            tried.append((mode, float(np.log(design.lead_weight[lead]))))
+    tried.sort(key=lambda row: -(row[0].evidence + row[1]))
+    kept: list[tuple[Mode, float]] = []
+    scale = lift_sd * layouts.baseline(design) * ALIKE
+    for mode, log_prior in tried:
+        joint = mode.evidence + log_prior
+        if kept and joint < kept[0][0].evidence + kept[0][1] - APART:
+            continue
+        twin = next((i for i, (m, _) in enumerate(kept) if (np.abs(m.amount - mode.amount) < scale).all()), None)
+        if twin is None:
+            kept.append((mode, log_prior))
+        else:
+            kept[twin] = (kept[twin][0], float(np.logaddexp(kept[twin][1], joint - kept[twin][0].evidence)))
+    return kept
+
+
+def rough(design: Design) -> np.ndarray:
+    """Return (J,) a difference-in-differences of each window, as the incremental of the whole response: a start."""
+    found = np.zeros(len(design.onset))
+    before, spared = design.history, ~design.exposed
+    if not spared.any():
+        return found
+    rate = design.y[:, before].sum(axis=1) / np.maximum(design.exposure[:, before].sum(axis=1), 1e-9)
+    best = int(np.argmax(design.kernel_weight))
+    for j in range(len(found)):
+        inside, seen = design.inside(j), design.share[j] > 0
+        expected = rate[:, None] * design.exposure
+        level = (design.y[spared] @ inside).sum() / max((expected[spared] @ inside).sum(), 1e-9)
+        found[j] = ((design.y[seen] - level * expected[seen]) @ inside).sum()
+        found[j] /= max(float(design.window_mass[best, j]), 0.3)
+    return np.clip(found, -0.5 * layouts.baseline(design), None)
 
 
 def _anchors(design: Design) -> list[int]:
@@ -197,112 +289,21 @@ def _nearest(design: Design, anchors: list[int]) -> np.ndarray:
     return np.argmin(np.abs(log[:, None] - log[anchors]), axis=1)
 
 
-def _objective(design: Design, noise: Noise, layout: layouts.Frame, state: layouts.State, mean: model.Mean) -> float:
-    """Return the quasi log likelihood plus log priors, up to constants."""
-    mu = np.maximum(mean.base + mean.ad, 1e-3 * mean.base + 1e-12)
-    seen = design.exposure > 0
-    total = float((design.y[seen] * np.log(mu[seen]) - mu[seen]).sum()) / noise.dispersion
-    if len(design.feed):
-        known, nu = design.feed_exposure > 0, np.maximum(mean.feed, 1e-12)
-        total += float((design.feed[known] * np.log(nu[known]) - nu[known]).sum()) / noise.feed_dispersion
-    free = layout.prior_sd > 0
-    away = (state.effects[free] - layout.prior_mean[free]) / layout.prior_sd[free]
-    return total - 0.5 * float(away @ away) - 0.5 * quadratic(list(layout.chains), state.paths)
-
-
-def _solve(layout: layouts.Frame, gram: np.ndarray, free: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the free effects and the Cholesky of their posterior precision from the marginal gram (response last)."""
-    precision = 1.0 / layout.prior_sd[free] ** 2
-    lower = np.linalg.cholesky(gram[:-1, :-1] + np.diag(precision))
-    return cho_solve((lower, True), gram[:-1, -1] + precision * layout.prior_mean[free]), lower
-
-
-def climb(
-    design: Design,
-    noise: Noise,
-    world: layouts.World,
-    kernel: int,
-    *,
-    lift_sd: float,
-    start: Mode | None,
-    null: int | None = None,
-) -> Mode | None:
-    """Climb to the posterior mode of one world around one kernel; None when the climb leaves the model's range.
-
-    ``null`` is the airing that is held to have no effect.
-    """
-    layout = layouts.frame(design, noise, world, kernel, lift_sd=lift_sd)
-    layout = layout if null is None else layouts.without_ad(layout, null)
-    state = layouts.transfer(start.state, start.layout, layout) if start else layouts.initial(design, layout)
-    state.effects[layout.prior_sd == 0] = 0.0
-    free = layout.prior_sd > 0
-    mean = model.predict(design, layout, state)
-    value = _objective(design, noise, layout, state, mean)
-    for _ in range(ITERATIONS):
-        linear = linearise(design, noise, layout, state, mean, free)
-        columns = np.column_stack([linear.jacobian.effects[:, free], linear.response])
-        try:
-            factor, gram, log_det = marginal(layout, linear, columns)
-            effects, lower = _solve(layout, gram, free)
-        except (FloatingPointError, np.linalg.LinAlgError):
-            return None
-        paths = solve_upper(factor, (factor.white[:, -1] - factor.white[:, :-1] @ effects)[:, None])[:, 0]
-        step = layouts.State(paths.reshape(state.paths.shape) - state.paths, state.effects.copy())
-        step.effects[:] = 0.0
-        step.effects[free] = effects - state.effects[free]
-        rise, state, mean, value = _uphill(design, noise, layout, state, step, mean, value)
-        if rise < TOLERANCE:
-            break
-    evidence = (
-        value
-        - factor.log_det / 2
-        + log_det / 2
-        - np.log(np.diagonal(lower)).sum()
-        - np.log(layout.prior_sd[free]).sum()
-    )
-    return Mode(world, layout, state, float(evidence), factor, gram)
-
-
-def _uphill(
-    design: Design,
-    noise: Noise,
-    layout: layouts.Frame,
-    state: layouts.State,
-    step: layouts.State,
-    mean: model.Mean,
-    value: float,
-) -> tuple[float, layouts.State, model.Mean, float]:
-    """Take the longest of the steps 1, 1/2, 1/4, ... that raises the log posterior; (rise, state, mean, value)."""
-    size = 1.0
-    for _ in range(8):
-        trial = layouts.State(state.paths + size * step.paths, state.effects + size * step.effects)
-        there = model.predict(design, layout, trial)
-        reached = _objective(design, noise, layout, trial, there)
-        if np.isfinite(reached) and reached >= value:
-            return reached - value, trial, there, reached
-        size /= 2
-    return 0.0, state, mean, value
-
-
-def _components(design: Design, noise: Noise, mode: Mode, position: int, kernels: np.ndarray) -> list[Component]:
+def _components(
+    design: Design, mode: Mode, position: int, kernels: np.ndarray, log_prior: float
+) -> list[Component]:
     """Return the normal posterior and the weight of each kernel around one mode."""
     layout = mode.layout
-    anchor = int(np.argmax([np.array_equal(design.mass[m], layout.kernel) for m in kernels]))
-    bank = consider(design, noise, mode, kernels)
+    bank = consider(design, mode)
     prior = layout.prior_sd[layout.names["incremental"]] ** 2
-    found, own = [], []
-    for i, m in enumerate(kernels):
-        precision = bank.information[i] + np.diag(1.0 / prior)
-        cov = np.linalg.inv(precision)
-        mean = cov @ bank.score[i]
-        gain = 0.5 * bank.score[i] @ mean - 0.5 * np.linalg.slogdet(precision)[1] - 0.5 * np.log(prior).sum()
-        own.append(gain)
-        found.append((int(m), mean, (cov + cov.T) / 2))
-    base = mode.evidence + np.log(mode.world.weight) - own[anchor]
-    return [
-        Component(position, m, float(base + gain + np.log(design.kernel_weight[m])), mean, cov)
-        for (m, mean, cov), gain in zip(found, own, strict=True)
-    ]
+    precision = bank.information + np.diag(1.0 / prior)
+    cov = np.linalg.inv(precision)
+    mean = np.einsum("mjk,mk->mj", cov, bank.score)
+    gain = 0.5 * (bank.score * mean).sum(axis=1) - 0.5 * np.linalg.slogdet(precision)[1] - 0.5 * np.log(prior).sum()
+    base = mode.evidence + np.log(mode.world.weight) + log_prior - gain[mode.kernel]
+    weight = base + gain + np.log(design.kernel_weight)
+    cov = (cov + np.swapaxes(cov, 1, 2)) / 2
+    return [Component(position, int(m), float(weight[m]), mean[m], cov[m]) for m in kernels]
 
 
 def quantile(weight: np.ndarray, mean: np.ndarray, sd: np.ndarray, p: float) -> float:

@@ -6,8 +6,10 @@ data before the airing by exact Kalman likelihoods on a grid (methods, section 2
 
 from __future__ import annotations
 
+import hashlib
+from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -20,6 +22,16 @@ BLOCK_S = 10.0
 
 GUARD_S = 90.0
 """Seconds before the airing that stay out: an early surge must not pass for noise."""
+
+
+AVERAGED_S = 45.0
+"""Strata are cut by how far a mean over so many seconds wanders: about the length of a response."""
+
+STRATA = 2
+"""Parts into which what the history allows for the regions' own wandering is cut; each is fitted, both are averaged."""
+
+MOST_REGIONS = 12
+"""Scales are learnt from at most so many regions, the largest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,29 +50,98 @@ class Noise:
     """Variance over mean of the feed's counts."""
 
 
-def learn(design: Design, *, dispersion: float | None = None) -> Noise:
-    """Learn the scales from the bins before the first airing of the group; ``dispersion`` fixes the over-dispersion."""
+class _Posterior(NamedTuple):
+    """A grid over (dispersion, sd, time constant) and its posterior weights, one a cell."""
+
+    phi: np.ndarray
+    sd: np.ndarray
+    tau: np.ndarray
+    weight: np.ndarray
+
+    def strata(self, count: int) -> list[tuple[float, float, float, float]]:
+        """Cut by the sd of a 45-s mean into parts of equal weight: (weight, phi, sd, tau) of each.
+
+        Phi and tau by geometric mean; the sd by root mean square: a scale the data leave open must not be taken for
+        a small one.
+        """
+        u = AVERAGED_S / self.tau
+        order = np.argsort(self.sd**2 * (2.0 * (u + np.expm1(-u)) / u**2), kind="stable")
+        upto = np.cumsum(self.weight[order])
+        found = []
+        for low in np.arange(count) / count:
+            part = np.clip(np.minimum(upto, low + 1 / count) - np.maximum(upto - self.weight[order], low), 0.0, None)
+            if part.sum() < 1e-6:
+                continue
+            share = part / part.sum()
+            phi, tau = (float(np.exp(share @ np.log(v[order]))) for v in (self.phi, self.tau))
+            found.append((float(part.sum()), phi, float(np.sqrt(share @ self.sd[order] ** 2)), tau))
+        return found
+
+
+_learnt: OrderedDict[bytes, tuple[tuple[float, Noise], ...]] = OrderedDict()
+LEARNT = 64
+"""Histories whose scales are remembered: a live event asks for the same one at every look."""
+
+
+def learn(design: Design, *, dispersion: float | None = None) -> tuple[tuple[float, Noise], ...]:
+    """Learn the scales from the bins before the first airing of the group: (weight, scales) of each stratum.
+
+    Parameters
+    ----------
+    dispersion
+        Fixes the over-dispersion.
+    """
     start, width, y = _quiet(design)
+    mark = hashlib.blake2b(digest_size=16)
+    for array in (start, width, y, design.feed[..., design.history], design.feed_exposure[..., design.history]):
+        mark.update(np.ascontiguousarray(array).tobytes())
+    mark.update(f"{design.onset.min()}{dispersion}".encode())
+    name = mark.digest()
+    found = _learnt.get(name)
+    if found is None:
+        found = _learn(design, start, width, y, dispersion)
+        _learnt[name] = found
+        while len(_learnt) > LEARNT:
+            _learnt.popitem(last=False)
+    return found
+
+
+def _learn(
+    design: Design, start: np.ndarray, width: np.ndarray, y: np.ndarray, dispersion: float | None
+) -> tuple[tuple[float, Noise], ...]:
     step = float(np.median(width)) if len(width) else 1.0
-    regions = len(design.regions)
     block, count, gap = _blocks(start, width, y, step)
     scale = max(1.0, step / BLOCK_S)
     phis = _dispersions(dispersion, y, count, step)
     level, residual = _detrended(block, count)
-    if regions == 1:
-        sds, taus = np.geomspace(0.01, 0.8, 10), np.geomspace(48.0, 1800.0, 6) * max(1.0, step / 60.0)
-        best = _best(residual, level, gap, phis, sds, taus, prior=(0.08, 1.2, 300.0 * max(1.0, step / 60.0), 1.2))
-        phi, regional, shared = best[0], best[1:], (0.0, 1.0)
-    else:
-        sds, taus = np.geomspace(0.002, 0.3, 10), np.array([20.0, 50.0, 110.0, 250.0]) * scale
-        best = _best(residual, level, gap, phis, sds, taus, prior=(0.02, 1.2, 70.0 * scale, 1.0), white=True)
-        phi, regional = best[0], best[1:]
-        sds, taus = np.geomspace(0.004, 0.5, 10), np.array([15.0, 30.0, 60.0, 120.0, 240.0]) * scale
-        shared = _best(
-            residual, level, gap, np.array([phi]), sds, taus, prior=(0.03, 1.2, 60.0 * scale, 1.0), regional=regional
-        )[1:]
     feed, feed_phi = _feed_noise(design)
-    return Noise(dispersion=float(phi), shared=shared, regional=regional, feed=feed, feed_dispersion=feed_phi)
+    if len(design.regions) == 1:
+        sds, taus = np.geomspace(0.01, 0.8, 10), np.geomspace(48.0, 1800.0, 6) * max(1.0, step / 60.0)
+        grid = _grid(residual, level, gap, phis, sds, taus, prior=(0.08, 1.2, 300.0 * max(1.0, step / 60.0), 1.2))
+        return tuple(
+            (weight, Noise(dispersion=phi, shared=(0.0, 1.0), regional=(sd, tau), feed=feed, feed_dispersion=feed_phi))
+            for weight, phi, sd, tau in grid.strata(1)
+        )
+    largest = np.sort(np.argsort(-np.nan_to_num(level).sum(axis=1), kind="stable")[:MOST_REGIONS])
+    residual, level = residual[largest], level[largest]
+    sds, taus = np.geomspace(0.002, 0.3, 10), np.array([20.0, 50.0, 110.0, 250.0]) * scale
+    grid = _grid(residual, level, gap, phis, sds, taus, prior=(0.02, 1.2, 70.0 * scale, 1.0), white=True)
+    sds, taus = np.geomspace(0.004, 0.5, 10), np.array([15.0, 30.0, 60.0, 120.0, 240.0]) * scale
+    _, phi, *middle = grid.strata(1)[0]
+    common = _grid(
+        residual, level, gap, np.array([phi]), sds, taus, prior=(0.03, 1.2, 60.0 * scale, 1.0),
+        regional=(middle[0], middle[1]),
+    )  # fmt: skip
+    _, _, *shared = common.strata(1)[0]
+    return tuple(
+        (
+            weight,
+            Noise(
+                dispersion=phi, shared=(shared[0], shared[1]), regional=(sd, tau), feed=feed, feed_dispersion=feed_phi
+            ),
+        )
+        for weight, phi, sd, tau in grid.strata(STRATA)
+    )
 
 
 def _dispersions(given: float | None, y: np.ndarray, count: np.ndarray, step: float) -> np.ndarray:
@@ -203,7 +284,7 @@ def _log_likelihood(
     return total
 
 
-def _best(
+def _grid(
     z: np.ndarray,
     level: np.ndarray,
     gap: np.ndarray,
@@ -214,38 +295,32 @@ def _best(
     prior: tuple[float, float, float, float],
     white: bool = False,
     regional: tuple[float, float] | None = None,
-) -> tuple[float, float, float]:
-    """Return phi, sd, tau of a grid's posterior (geometric, quadratic, geometric mean); log-normal priors."""
-    log_post = np.empty((len(phis), len(sds), len(taus)))
-    for a, phi in enumerate(phis):
-        noise = phi / level
-        for b, sd in enumerate(sds):
-            for c, tau in enumerate(taus):
-                here = (float(sd), float(tau))
-                if regional is None:
-                    fit = _log_likelihood(z, noise, gap, here, (0.0, 1.0), white)
-                else:
-                    fit = _log_likelihood(z, noise, gap, regional, here, False)
-                away = (np.log(sd / prior[0]) / prior[1]) ** 2 + (np.log(tau / prior[2]) / prior[3]) ** 2
-                away += np.log(phi / phis[0]) ** 2 / 4.0
-                log_post[a, b, c] = fit - 0.5 * away
+) -> _Posterior:
+    """Return the posterior over a grid of phi, sd and tau; log-normal priors (median, log-sd of sd; of tau)."""
+    phi, sd, tau = (axis.ravel() for axis in np.meshgrid(phis, sds, taus, indexing="ij"))
+    log_post = np.empty(len(phi))
+    for i in range(len(phi)):
+        here = (float(sd[i]), float(tau[i]))
+        own, common = (here, (0.0, 1.0)) if regional is None else (regional, here)
+        log_post[i] = _log_likelihood(z, phi[i] / level, gap, own, common, white)
+    log_post -= 0.5 * ((np.log(sd / prior[0]) / prior[1]) ** 2 + (np.log(tau / prior[2]) / prior[3]) ** 2)
+    log_post -= np.log(phi / phis[0]) ** 2 / 8.0
     weight = np.exp(log_post - log_post.max())
-    weight /= weight.sum()
-    mean = [float(np.exp(weight.sum(axis=other) @ np.log(grid))) for grid, other in ((phis, (1, 2)), (taus, (0, 1)))]
-    # The root mean square: a scale the data leave open must not be taken for a small one.
-    return mean[0], float(np.sqrt(weight.sum(axis=(0, 2)) @ sds**2)), mean[1]
+    return _Posterior(phi, sd, tau, weight / weight.sum())
 
 
 def _feed_noise(design: Design) -> tuple[tuple[float, float], float]:
     """Learn the feed's own wandering from its bins before the airing."""
     quiet = design.history & (design.start + design.width <= design.onset.min() - GUARD_S + 1e-9)
-    if len(design.feed) == 0 or quiet.sum() < 5:
+    if not design.fed or quiet.sum() < 5:
         return (0.1, 45.0), 1.5
-    count, seen, at = design.feed[quiet], design.feed_exposure[quiet], design.mid[quiet]
+    middle = len(design.leads) // 2
+    count, seen, at = design.feed[middle, quiet], design.feed_exposure[middle, quiet], design.mid[quiet]
     rate = np.where(seen > 0, count / np.maximum(seen, 1e-9), np.nan)[None, :]
     level, residual = _detrended(rate, np.where(seen > 0, count, 0.0)[None, :])
     level = np.maximum(np.nanmean(rate) * seen, 0.5)[None, :]
     sds, taus = np.geomspace(0.02, 0.4, 6), np.array([12.0, 25.0, 50.0, 100.0, 200.0])
     gap = np.diff(at, prepend=at[0])
-    phi, sd, tau = _best(residual, level, gap, np.array([1.0, 1.5, 2.5, 4.0]), sds, taus, prior=(0.1, 1.0, 45.0, 1.0))
+    grid = _grid(residual, level, gap, np.array([1.0, 1.5, 2.5, 4.0]), sds, taus, prior=(0.1, 1.0, 45.0, 1.0))
+    _, phi, sd, tau = grid.strata(1)[0]
     return (sd, tau), phi

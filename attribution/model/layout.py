@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from attribution.model.field import Chain, averaging, driven, ou
+from attribution.model.field import Chain, Chains, averaging, driven, ou, stack, switched
 
 if TYPE_CHECKING:
     from attribution.model.design import Design
     from attribution.model.history import Noise
-
-LEAD_S = (-4.0, 10.0)
-"""Range of the feed's lead over the regions, seconds."""
 
 MISFIT = (0.3, 12.0, 6)
 """Misfit of the kernel's shape: OU sd, time constant (s), and the number of its directions that are kept."""
@@ -28,39 +26,61 @@ class World(NamedTuple):
 
     name: str
     weight: float
-    region_scale: float
+    region_scale: float = 0.15
     """Sd of the log scale with which regions feel a surge."""
-    mediator: float
+    mediator: float = 0.0
     """Prior sd of the posts an ad's conversion brings."""
-    shock: float
+    shock: float = 0.0
     """Sd of a shock common to all regions that no feed shows."""
+    shock_from: float = -60.0
+    """Seconds from the airing at which that shock may begin."""
+    noise: float = 0.0
+    """Sd of each region's own noise around the airing, log scale, beyond what the history showed."""
+    noise_tau: float = 20.0
+    struck: int = -1
+    """The only region with that noise; -1: every region has its own."""
     step: float = 0.0
     """Sd of a lasting change of level that begins with the airing, log scale: an undeclared break."""
+    kind: str = ""
+    """What the world is, to an abstention: ``shock``, ``noise``, ``one region`` or ``step``; empty: a plain one."""
 
 
 WORLDS = (
-    World("shared surge", 0.24, 0.06, 0.0, 0.0),
-    World("surge felt differently", 0.30, 0.15, 0.0, 0.0),
-    World("surge felt very differently", 0.13, 0.40, 0.0, 0.0),
-    World("ad makes people post", 0.16, 0.15, 3.0, 0.0),
-    World("hidden shock", 0.09, 0.15, 0.0, 0.35),
-    World("hidden shock felt differently", 0.08, 0.40, 0.0, 0.35),
+    World("shared surge", 0.24, 0.06),
+    World("surge felt differently", 0.30, 0.15),
+    World("surge felt very differently", 0.13, 0.40),
+    World("ad makes people post", 0.16, 0.15, mediator=3.0),
+    World("hidden shock", 0.09, 0.15, shock=0.35, kind="shock"),
+    World("hidden shock felt differently", 0.08, 0.40, shock=0.35, kind="shock"),
 )
+
+SLOTS = ("D", "X", "G", "e", "d", "x")
+"""Kinds of latent paths, in the order in which :attr:`Frame.slots` gives their first position."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
     """Where each latent path and each global effect stands, with its prior: fixed during one fit."""
 
+    lead: int
+    """Position of the feed's lead among the design's."""
     paths: tuple[str, ...]
-    """(K,) names: D, G, e, X, then one d a region."""
-    chains: tuple[Chain, ...]
+    """(K,) names: D, X, G, e, then one d a region, then x of the regions with noise of their own."""
+    chains: Chains
     loading: np.ndarray
     """(K, T) loadings that average a path over wide bins."""
+    slots: np.ndarray
+    """Positions of D, X, G, e, the first d; of the first of each group of effects; -1: none."""
+    extra: np.ndarray
+    """(R,) position of each region's x, -1: none."""
+    contrast: np.ndarray
+    """(R, R - 1) from scale effects to u_r, which sum to 0: their mean is the gain's business."""
     names: dict[str, slice]
-    """Global effects: level, trend, breaks, feed, gain, lead, scale, mediator, deviation, misfit, incremental."""
+    """Global effects: level, common, feed, gain, scale, mediator, deviation, misfit, incremental."""
     prior_mean: np.ndarray
     prior_sd: np.ndarray
+    columns: np.ndarray
+    """(C, T) of the common effects: trend, breaks, organic moments, a lasting step."""
     kernel: np.ndarray
     """(J, T) share of each response in each bin, of the kernel this fit is anchored at."""
     misfit: np.ndarray
@@ -73,12 +93,11 @@ class Frame:
     """(U, R) relative change of its regions by one prior sd of each deviation; the airing's total stays."""
     seen: np.ndarray
     """(R, T) share of each bin that was observed."""
-    depth: int
-    """Band of the precision."""
 
-    def path(self, name: str) -> int | None:
-        """Return the position of a path, None when this world has none."""
-        return self.paths.index(name) if name in self.paths else None
+    @property
+    def free(self) -> np.ndarray:
+        """(P,) mask of the effects that are not held at 0."""
+        return self.prior_sd > 0
 
 
 class State(NamedTuple):
@@ -88,83 +107,140 @@ class State(NamedTuple):
     effects: np.ndarray
 
 
-def frame(design: Design, noise: Noise, world: World, kernel: int, *, lift_sd: float) -> Frame:
-    """Lay out the parameters of one world around one kernel of the bank."""
-    mid, regions, fed = design.mid, len(design.regions), len(design.feed) > 0
-    paths: dict[str, tuple[Chain, np.ndarray]] = {}
-    if regions > 1:
-        paths["D"] = (ou(mid, *noise.shared), averaging(design.width, noise.shared[1]))
-    if fed:
-        # At rest .03^2 a second; more where the feed jumps and where it stands high.
-        push = 0.03**2 + design.feed_variance + (0.05 * _rough_surge(design)) ** 2
-        paths["G"] = (driven(mid, push, 120.0, 0.05), np.ones(len(mid)))
-        paths["e"] = (ou(mid, *noise.feed), averaging(design.width, noise.feed[1]))
-    if world.shock > 0:
-        last = (design.onset + design.window).max() + 30.0
-        shock = np.where((mid >= design.onset.min() - 60.0) & (mid <= last), world.shock, 0.01)
-        path = ou(mid, 1.0, 30.0)
-        paths["X"] = (Chain(shock[0] ** 2, path.decay, path.step * shock[1:] ** 2), averaging(design.width, 30.0))
-    for r in range(regions):
-        paths[f"d{r}"] = (ou(mid, *noise.regional), averaging(design.width, noise.regional[1]))
+def frame(
+    design: Design,
+    noise: Noise,
+    world: World,
+    kernel: int,
+    *,
+    lift_sd: float,
+    lead: int = 0,
+    null: int | None = None,
+) -> Frame:
+    """Lay out the parameters of one world around one kernel of the bank and one lead of the feed.
+
+    ``null`` is the airing that is held to have no effect: no incremental, no shape to misfit.
+    """
+    paths, extra = _paths(design, noise, world, lead)
     mass = design.mass[kernel]
-    misfit, owner = _misfit(design, mass)
-    turns = deviations(design)
-    names, mean, sd = _effects(design, world, fed, (len(turns), len(misfit)), lift_sd)
-    lag = 0
-    if fed:
-        shift = [np.searchsorted(mid, mid - lead) - np.arange(len(mid)) for lead in LEAD_S]
-        lag = int(min(max(np.abs(shift[0]).max(), np.abs(shift[1]).max()) + 1, len(mid) - 1))
+    misfit, owner = _misfit(design, mass, null)
+    turns = [row for row in deviations(design) if row[0] != null]
+    columns = common_columns(design, world)
+    names, mean, sd = _effects(design, world, len(columns), (len(turns), len(misfit)), lift_sd)
+    if null is not None:
+        sd[names["incremental"].start + null] = 0.0
+    labels = tuple(paths)
+    first = [labels.index(name) if name in labels else -1 for name in ("D", "X", "G", "e", "d0")]
+    order = ("level", "common", "feed", "gain", "scale", "mediator", "deviation", "misfit", "incremental")
+    starts = [names[n].start if names[n].stop > names[n].start else -1 for n in order]
     return Frame(
-        paths=tuple(paths),
-        chains=tuple(chain for chain, _ in paths.values()),
+        lead=lead,
+        paths=labels,
+        chains=stack([chain for chain, _ in paths.values()]),
         loading=np.array([load for _, load in paths.values()]),
+        slots=np.array(first + starts, dtype=np.int64),
+        extra=np.array([labels.index(f"x{r}") if f"x{r}" in labels else -1 for r in extra], dtype=np.int64),
+        contrast=_contrast(len(design.regions)),
         names=names,
         prior_mean=mean,
         prior_sd=sd,
-        kernel=mass,
+        columns=columns,
+        kernel=np.ascontiguousarray(mass),
         misfit=misfit,
         owner=owner,
-        splitter=np.array([j for j, _ in turns], dtype=int),
-        turn=np.array([row for _, row in turns]).reshape(-1, regions),
+        splitter=np.array([j for j, _ in turns], dtype=np.int64),
+        turn=np.array([row for _, row in turns]).reshape(-1, len(design.regions)),
         seen=design.exposure / design.width,
-        depth=len(paths) * (1 + lag) + len(paths) - 1,
     )
 
 
-def _rough_surge(design: Design) -> np.ndarray:
+def _paths(
+    design: Design, noise: Noise, world: World, lead: int
+) -> tuple[dict[str, tuple[Chain, np.ndarray]], range]:
+    """Return the latent paths of a world with their loadings, and the regions."""
+    mid, width, regions = design.mid, design.width, len(design.regions)
+    paths: dict[str, tuple[Chain, np.ndarray]] = {}
+    if regions > 1:
+        paths["D"] = (ou(mid, *noise.shared), averaging(width, noise.shared[1]))
+    last = (design.onset + design.window).max() + 30.0
+    if world.shock > 0:
+        live = (mid >= design.onset.min() + world.shock_from) & (mid <= last)
+        paths["X"] = (switched(mid, np.where(live, world.shock, 0.01), 30.0), averaging(width, 30.0))
+    if design.fed:
+        # At rest .03^2 a second; more where the feed jumps and where it stands high.
+        push = 0.03**2 + design.feed_variance[lead] + (0.05 * _rough_surge(design, lead)) ** 2
+        paths["G"] = (driven(mid, push, 120.0, 0.05), np.ones(len(mid)))
+        paths["e"] = (ou(mid, *noise.feed), averaging(width, noise.feed[1]))
+    for r in range(regions):
+        paths[f"d{r}"] = (ou(mid, *noise.regional), averaging(width, noise.regional[1]))
+    if world.noise > 0:
+        live = (mid >= design.onset.min() + min(0.0, world.shock_from)) & (mid <= last)
+        sd = np.where(live, world.noise, 0.003)
+        for r in range(regions) if world.struck < 0 else (world.struck,):
+            paths[f"x{r}"] = (switched(mid, sd, world.noise_tau), averaging(width, world.noise_tau))
+    return paths, range(regions)
+
+
+def _rough_surge(design: Design, lead: int) -> np.ndarray:
     """Return (T,) how far the feed stands above its history, smoothed: only scales the surge's prior."""
-    rate = design.feed / np.maximum(design.feed_exposure, 1e-9)
-    level = design.feed[design.history].sum() / max(design.feed_exposure[design.history].sum(), 1e-9)
+    feed, seen = design.feed[lead], design.feed_exposure[lead]
+    rate = np.where(seen > 0, feed / np.maximum(seen, 1e-9), 0.0)
+    level = feed[design.history].sum() / max(seen[design.history].sum(), 1e-9)
     smooth = np.convolve(np.pad(rate, 1, mode="edge"), np.full(3, 1 / 3), mode="valid")
     return np.maximum(smooth / max(level, 1e-9) - 1.0, 0.0)
 
 
+def break_columns(design: Design) -> np.ndarray:
+    """Return (B', T): the common break effect first (where breaks are declared), then each moment's own deviation."""
+    is_break = np.array([kind == "break" for kind in design.break_kind], dtype=bool)
+    if not is_break.any():
+        return design.breaks
+    return np.concatenate([design.breaks[is_break].sum(axis=0, keepdims=True), design.breaks])
+
+
+def break_sds(design: Design) -> list[float]:
+    """Return the prior sd of each of :func:`break_columns`, log scale."""
+    own = {"break": 0.15, "organic": 1.0}
+    return [0.5] * ("break" in design.break_kind) + [own[kind] for kind in design.break_kind]
+
+
+def common_columns(design: Design, world: World) -> np.ndarray:
+    """Return (C, T): trend and curvature over the data, declared moments, and the step of a world that has one."""
+    onset = design.onset.min()
+    x = (design.mid - onset) / max(onset - design.mid[0], 1e-9)  # -1 at the first bin, 0 at the airing
+    rows = [np.stack([x, x**2 - 1 / 3]), break_columns(design)]
+    if world.step:
+        rows.append((design.start >= design.onset.min() - 1e-9).astype(float)[None, :])
+    return np.concatenate(rows)
+
+
+@lru_cache(maxsize=64)
+def _contrast(regions: int) -> np.ndarray:
+    """Return (R, R - 1) orthonormal contrasts between regions (Helmert's)."""
+    rows = np.array(
+        [[1.0 if r <= c else -(c + 1.0) if r == c + 1 else 0.0 for c in range(regions - 1)] for r in range(regions)]
+    ).reshape(regions, regions - 1)
+    return rows / np.sqrt((rows**2).sum(axis=0))
+
+
 def _effects(
-    design: Design,
-    world: World,
-    fed: bool,
-    directions: tuple[int, int],
-    lift_sd: float,
+    design: Design, world: World, common: int, directions: tuple[int, int], lift_sd: float
 ) -> tuple[dict[str, slice], np.ndarray, np.ndarray]:
     """Lay out the global effects with prior means and sds."""
-    regions = len(design.regions)
-    scale = lift_sd * baseline(design)
-    breaks = [0.5] * (("break" in design.break_kind) * 1) + [
-        {"break": 0.15, "organic": 1.0}[kind] for kind in design.break_kind
-    ]
+    regions, fed = len(design.regions), design.fed
+    shared = [0.5, 0.5, *break_sds(design), *([world.step] if world.step else [])]
+    if len(shared) != common:
+        raise AssertionError("each common column has one prior")
     spans: list[tuple[str, list[float], float]] = [
         ("level", [10.0] * regions, 0.0),
-        ("trend", [0.5, 0.5], 0.0),
-        ("breaks", breaks, 0.0),
-        ("step", [world.step] if world.step else [], 0.0),
+        ("common", shared, 0.0),
         ("feed", [10.0] if fed else [], 0.0),
         ("gain", [0.4] if fed else [], 0.15),
-        ("lead", [2.0] if fed else [], 2.0),
-        ("scale", [world.region_scale] * regions if fed or world.shock else [], 0.0),
+        ("scale", [world.region_scale] * (regions - 1) if fed or world.shock else [], 0.0),
         ("mediator", [world.mediator] if fed and world.mediator else [], 0.0),
         ("deviation", [1.0] * directions[0], 0.0),
         ("misfit", [1.0] * directions[1], 0.0),
-        ("incremental", list(scale), 0.0),
+        ("incremental", list(lift_sd * baseline(design)), 0.0),
     ]
     names, mean, sd, at = {}, [], [], 0
     for name, sds, middle in spans:
@@ -180,7 +256,7 @@ def baseline(design: Design) -> np.ndarray:
     before = design.history
     level = design.y[:, before].sum(axis=1) / np.maximum(design.exposure[:, before].sum(axis=1), 1e-9)
     reached = design.share > 0
-    return np.maximum((reached * level).sum(axis=1) * np.maximum(design.window, design.width.min()), 1.0)
+    return np.maximum((reached * level).sum(axis=1) * np.maximum(design.full_window, design.width.min()), 1.0)
 
 
 def deviations(design: Design) -> list[tuple[int, np.ndarray]]:
@@ -197,22 +273,22 @@ def deviations(design: Design) -> list[tuple[int, np.ndarray]]:
             continue
         project = np.eye(len(live)) - share[live]
         value, vector = np.linalg.eigh(REGION_SD**2 * project @ project.T)
-        for v in np.flatnonzero(value > 1e-9):
+        for v in np.flatnonzero(value > 1e-9)[-12:]:
             row = np.zeros(len(share))
             row[live] = vector[:, v] * np.sqrt(value[v])
             found.append((j, row))
     return found
 
 
-def _misfit(design: Design, mass: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _misfit(design: Design, mass: np.ndarray, null: int | None) -> tuple[np.ndarray, np.ndarray]:
     """Return (V, T) and the owners (V,): K_j times the leading directions of an OU path of K-weighted mean 0."""
     sd, tau, most = MISFIT
     if len(design.onset) > 4:
-        return np.empty((0, len(design.mid))), np.empty(0, dtype=int)
+        return np.empty((0, len(design.mid))), np.empty(0, dtype=np.int64)
     rows, owner = [], []
     for j, share in enumerate(mass):
-        live = share > 1e-4 * max(share.max(), 1e-12)
-        if live.sum() < 3:
+        live = share > 1e-3 * max(share.max(), 1e-12)
+        if live.sum() < 3 or j == null:
             continue
         at, part = design.mid[live], share[live] / share[live].sum()
         cover = sd**2 * np.exp(-np.abs(at[:, None] - at) / tau)
@@ -224,7 +300,7 @@ def _misfit(design: Design, mass: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
                 row[live] = share[live] * vector[:, v] * np.sqrt(value[v])
                 rows.append(row)
                 owner.append(j)
-    return np.array(rows).reshape(-1, len(design.mid)), np.array(owner, dtype=int)
+    return np.array(rows).reshape(-1, len(design.mid)), np.array(owner, dtype=np.int64)
 
 
 def initial(design: Design, layout: Frame) -> State:
@@ -233,29 +309,31 @@ def initial(design: Design, layout: Frame) -> State:
     before = design.history
     rate = (design.y[:, before].sum(axis=1) + 0.5) / np.maximum(design.exposure[:, before].sum(axis=1), 1e-9)
     effects[layout.names["level"]] = np.log(rate)
-    if len(design.feed):
-        posts = (design.feed[before].sum() + 0.5) / max(design.feed_exposure[before].sum(), 1e-9)
-        effects[layout.names["feed"]] = np.log(posts)
+    if design.fed:
+        seen = design.feed_exposure[layout.lead][before].sum()
+        effects[layout.names["feed"]] = np.log((design.feed[layout.lead][before].sum() + 0.5) / max(seen, 1e-9))
     return State(np.zeros((len(design.mid), len(layout.paths))), effects)
 
 
 def transfer(state: State, old: Frame, new: Frame) -> State:
-    """Carry a state into another world's layout: what both have keeps its value, the rest starts at its prior mean."""
-    paths = np.zeros((len(state.paths), len(new.paths)))
+    """Carry a state into another layout: what both have keeps its value, the rest starts at its prior mean.
+
+    The new layout may have more bins at its end: a path goes on from its last value, fading as its prior does.
+    """
+    have, want = len(state.paths), new.loading.shape[1]
+    paths = np.zeros((want, len(new.paths)))
     for k, name in enumerate(new.paths):
         if name in old.paths:
-            paths[:, k] = state.paths[:, old.paths.index(name)]
+            source = state.paths[:, old.paths.index(name)]
+            paths[: min(have, want), k] = source[:want]
+            for t in range(have, want):
+                paths[t, k] = new.chains.decay[k, t - 1] * paths[t - 1, k]
     effects = new.prior_mean.copy()
     for name, place in new.names.items():
-        if place.stop - place.start == old.names[name].stop - old.names[name].start:
-            effects[place] = state.effects[old.names[name]]
+        was = old.names[name]
+        if place.stop - place.start == was.stop - was.start:
+            effects[place] = state.effects[was]
+        elif name == "common":
+            shared = min(place.stop - place.start, was.stop - was.start)
+            effects[place.start : place.start + shared] = state.effects[was.start : was.start + shared]
     return State(paths, effects)
-
-
-def without_ad(layout: Frame, airing: int) -> Frame:
-    """Return the layout of the null: the airing has no incremental, and its shape nothing to misfit."""
-    sd = layout.prior_sd.copy()
-    sd[layout.names["incremental"].start + airing] = 0.0
-    sd[layout.names["misfit"]][layout.owner == airing] = 0.0
-    sd[layout.names["deviation"]][layout.splitter == airing] = 0.0
-    return replace(layout, prior_sd=sd)

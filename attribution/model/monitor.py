@@ -1,184 +1,193 @@
-"""Evidence that survives watching: one e-value a look, the credibility of the controls, the interval's floor."""
+"""Evidence that survives watching: the model's e-process at each look, and the interval over time beside it.
+
+At a look with data up to now, every null world w is fitted without the ad (log evidence l_w); one linearisation there
+gives the score and the information of the ad's amount for every kernel m, hence a Bayes factor B_wm (methods, 4):
+
+    log E* = log sum_wm pi_w pi_m exp(l_w + log B_wm) - max_w l_w
+
+The denominator is the best of the null worlds, so E* holds under each of them.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.special import log_ndtr, logsumexp
-from scipy.stats import chi2
 
 from attribution.model import fit as fast
-from attribution.model.layout import baseline
+from attribution.model.climb import climb
+from attribution.model.layout import World, baseline
 from attribution.model.linear import consider
-from attribution.sequential import joint_filter_log_e
+from attribution.model.mean import predict
 
 if TYPE_CHECKING:
     from attribution.model.design import Design
     from attribution.model.history import Noise
-    from attribution.model.linear import Mode
+    from attribution.model.linear import Bank, Mode
+    from attribution.settings import Settings
 
-LIFTS = np.concatenate([[0.0], np.linspace(0.1, 2.2, 11)])
-"""The lifts the joint filter mixes over: 0 and .1 ... 2.2, twelve values (methods, section 4)."""
+TICKS = ((90.0, 2.0), (600.0, 10.0))
+"""(seconds after the airing, seconds between looks): every 2 s to 90 s, then every 10 s to 10 min."""
 
-BLOCKS = (1, 5, 15, 30)
-"""Lengths, in data bins, of the blocks in which the exposed share of the history is tested."""
+WATCHED = 0.98
+"""Watching ends when this share of a response has had time to arrive: nothing that comes later is the ad's."""
 
-LOOKS = 16
-"""Looks over a window when each of them refits the model (series without a control)."""
+ASLEEP, AWAKE_EVERY = 12.0, 5
+"""A null world so many nats behind the best is looked at only every fifth time."""
+
+LIFT_SCALE, INTERVAL_SCALE = 0.2, 0.3
+"""Sds of the half-normal of E* and of the normal mixture of the interval over time, in window baselines."""
+
+LOOSE = 0.05
+"""Tolerance of the climbs of a look, nats."""
+
+NULLS = (
+    World("shared surge", 0.22, 0.06),
+    World("surge felt differently", 0.26, 0.15),
+    World("surge felt very differently", 0.11, 0.40),
+    World("a shock common to all regions", 0.12, 0.15, shock=0.35, shock_from=0.0, kind="shock"),
+    World("a shock felt differently by regions", 0.12, 0.40, shock=0.35, shock_from=0.0, kind="shock"),
+    World("regional noise", 0.04, noise=0.05, kind="noise"),
+    World("strong regional noise", 0.04, noise=0.12, kind="noise"),
+    World("a common shock and regional noise", 0.02, shock=0.35, shock_from=0.0, noise=0.12, kind="shock"),
+    World("shocks of each region's own", 0.025, noise=0.35, noise_tau=30.0, kind="noise"),
+)
+"""Null worlds of an airing with controls; one-region worlds, ``ONE_REGION`` together, come on top."""
+
+ONE_REGION = World("a shock in one region", 0.045, noise=0.5, noise_tau=30.0, kind="one region")
+MOST_REGIONS = 12
+"""At most so many regions, the largest, get a one-region world."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """The path of the e-process of one airing.
+    """The paths of the evidence of one airing, a value a look.
 
     Attributes
     ----------
     time
         (L,) seconds since 1970: end of the data at each look.
     log_e
-        (L,) natural log of the e-value at each look.
-    method
-        ``joint filter`` (exposed against control regions) or ``one series`` (the model's own mixture).
+        (L,) natural log of E*.
+    log_plain
+        (L,) the same over the null mixture instead of the best null world: what a single story would claim.
+    estimate, lower, upper
+        (L,) the incremental inside the window so far, and its interval over time: it holds at all looks at once.
+    sd, floor, expected
+        (L,) its posterior sd, what that sd would be were only the count noise unknown, and the counterfactual so far.
+    one_region
+        (L,) log evidence of a shock in one region over every other null world.
+    explained, kind
+        (L,) the null world that explains the data best, and its kind ("" = a plain one).
+    joint
+        (L,) log e of the joint filter at each look; NaN without a control.
     """
 
     time: np.ndarray
     log_e: np.ndarray
-    method: str
-    explained: str = ""
-    """The world that explains the data as well without the ad, where the plain mixture would have claimed it."""
+    log_plain: np.ndarray
+    estimate: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    sd: np.ndarray
+    floor: np.ndarray
+    expected: np.ndarray
+    one_region: np.ndarray
+    explained: tuple[str, ...]
+    kind: tuple[str, ...]
+    joint: np.ndarray
 
-    def stopped(self, alpha: float) -> float:
-        """Log e-value where watching stops: at the decision if there was one, else at the last look; 0 before any.
+    def last(self, alpha: float) -> int:
+        """Position of the look at which watching stops: the decision if there was one, else the last; -1 before any.
 
         A decision is a stopping time, so the value there is an e-value whatever the path does afterwards.
         """
-        if not len(self.log_e):
-            return 0.0
-        decided = self.decided(alpha)
-        return float(self.log_e[-1] if decided is None else self.log_e[self.time == decided][0])
+        at = decision(self.log_e, alpha)
+        return len(self.log_e) - 1 if at is None else at
 
     @property
     def anytime_p(self) -> np.ndarray:
         """(L,) always-valid p at each look: the running minimum of 1/E, at most 1 (Johari et al. 2022)."""
+        if not len(self.log_e):
+            return np.empty(0)
         return np.exp(-np.maximum.accumulate(np.maximum(self.log_e, 0.0)))
 
     def decided(self, alpha: float) -> float | None:
         """Second after 1970 at which E had reached 1/alpha on two consecutive looks; None if it never did."""
-        above = self.log_e >= -np.log(alpha)
-        both = np.flatnonzero(above[1:] & above[:-1])
-        return float(self.time[both[0] + 1]) if len(both) else None
+        at = decision(self.log_e, alpha)
+        return None if at is None else float(self.time[at])
 
 
-class Credibility(NamedTuple):
-    """Whether the controls followed the exposed regions in the history."""
-
-    credible: bool
-    ratio: float
-    """Worst dispersion of the exposed share over what counts and the learnt regional wandering explain."""
-    block_s: float
-    """Length of the blocks in which it is worst, seconds."""
-    p: float
-    """P of the worst, times the number of block lengths (Bonferroni)."""
+def decision(log_e: np.ndarray, alpha: float) -> int | None:
+    """Return the position of the second of the first two consecutive looks with E >= 1/alpha."""
+    above = log_e >= -np.log(alpha)
+    both = np.flatnonzero(above[1:] & above[:-1])
+    return int(both[0]) + 1 if len(both) else None
 
 
-def evidence(design: Design, noise: Noise, airing: int, *, lift_sd: float, alpha: float) -> Evidence:
-    """Return the e-process of one airing of the design, at every look so far.
+class Estimate(NamedTuple):
+    """The incremental inside the window so far, at one look; NaN where no world could be fitted."""
 
-    With controls, the joint filter on the data's own bins; without, the model's mixture at ``LOOKS`` looks.
-    """
-    if (design.share[airing] == 0).any() and (design.share[airing] > 0).any():
-        return _joint(design, airing)
-    return _one_series(design, noise, airing, lift_sd=lift_sd, alpha=alpha)
+    mean: float = np.nan
+    sd: float = np.nan
+    floor: float = np.nan
+    """Sd were only the count noise unknown: weighted least squares of the counts on the kernel."""
+    expected: float = np.nan
+    """Conversions without the ad."""
 
 
-def _streams(design: Design, airing: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return start and width of the data's bins with both streams known, exposed, control, mask of the history."""
-    start, width, y = design.fine
+class Look(NamedTuple):
+    """What one look says, and where its climbs ended."""
+
+    log_e: float
+    log_plain: float
+    estimate: Estimate
+    one_region: float
+    explained: str
+    kind: str
+    starts: dict[str, Mode]
+    asleep: dict[str, float]
+    """Log evidence, less the best's, of the worlds that slept or may sleep next time."""
+
+
+def ticks(design: Design, airing: int) -> np.ndarray:
+    """Return (L,) numbers of bins that had arrived at each look of an airing, so far."""
+    close = (design.start + design.width)[: design.known] - design.onset[airing]
+    arrived = np.einsum("m,mt->t", design.kernel_weight, np.cumsum(design.mass[:, airing, : design.known], axis=1))
+    enough = close[np.searchsorted(arrived, WATCHED)] if arrived[-1] > WATCHED else np.inf
+    chosen, due = [], 0.0
+    for t in np.flatnonzero(close > 1e-9):
+        if close[t] >= due - 1e-9:
+            chosen.append(t + 1)
+            step = next((step for until, step in TICKS if close[t] < until - 1e-9), None)
+            if step is None and close[t] > max(design.full_window[airing], TICKS[-1][0]):
+                break
+            due = close[t] + (step or TICKS[-1][1])
+        if close[t] >= enough:
+            break
+    return np.array(chosen, dtype=int)
+
+
+def nulls(design: Design, airing: int) -> tuple[World, ...]:
+    """Return the null worlds that the data can speak about."""
     seen = design.share[airing] > 0
-    exposed, control = y[seen].sum(axis=0), y[~seen].sum(axis=0)
-    known = np.isfinite(exposed) & np.isfinite(control)
-    return start[known], width[known], exposed[known], control[known], start[known] < design.onset[airing] - 1e-9
-
-
-def _joint(design: Design, airing: int) -> Evidence:
-    """Run the joint filter of methods, section 4, over history and window."""
-    start, width, exposed, control, before = _streams(design, airing)
-    end = design.onset[airing] + design.window[airing]
-    history = int(before.sum())
-    live = start < end - 1e-9
-    after = live & ~before
-    if history < 10 or not after.any() or control[before].sum() < 1 or exposed[before].sum() < 1:
-        return Evidence(time=np.empty(0), log_e=np.empty(0), method="joint filter")
-    kernel = np.zeros(int(live.sum()))
-    best = int(np.argmax(design.kernel_weight))
-    rate = np.interp(start[after] + width[after] / 2, design.mid, design.mass[best, airing] / design.width)
-    kernel[history:] = rate / max(rate.max(), 1e-12) if rate.max() > 0 else 0.0
-    log_e = joint_filter_log_e(
-        exposed[live],
-        control[live],
-        kernel,
-        LIFTS,
-        ratio=float(control[before].sum() / exposed[before].sum()),
-        dispersion=share_dispersion(exposed[before], control[before]),
-        history=history,
-    )[history:]
-    return Evidence(time=(start + width)[after], log_e=log_e, method="joint filter")
-
-
-def share_dispersion(exposed: np.ndarray, control: np.ndarray) -> float:
-    """Return the largest dispersion of the exposed share over blocks of the history, at least 1: (T,), (T,) counts."""
-    share = exposed.sum() / max(exposed.sum() + control.sum(), 1.0)
-    worst = 1.0
-    for block in BLOCKS:
-        n = len(exposed) // block
-        if n < 10:
-            continue
-        x = exposed[: n * block].reshape(n, block).sum(axis=1)
-        total = x + control[: n * block].reshape(n, block).sum(axis=1)
-        worst = max(worst, float(((x - share * total) ** 2).sum() / max((share * (1 - share) * total).sum(), 1e-9)))
-    return worst
-
-
-def credibility(design: Design, noise: Noise, airing: int) -> Credibility:
-    """Test whether the exposed share of the history wanders no more than counts and the learnt wandering explain.
-
-    In blocks of several lengths the log ratio of exposed to control has variance phi (1/X + 1/Y) + the variance of the
-    block mean of the regional OU paths (weights as the regions' levels). The sum of squares over that is compared with
-    chi-square; differences of neighbouring blocks are used, so that a slow trend of the mix does not count.
-    """
-    _start, width, exposed, control, before = _streams(design, airing)
-    exposed, control = exposed[before], control[before]
-    seen = design.share[airing] > 0
-    level = np.maximum(np.nansum(design.fine[2], axis=1), 1e-9)
-    weight = (level[seen] / level[seen].sum()) @ (level[seen] / level[seen].sum())
-    weight += (level[~seen] / level[~seen].sum()) @ (level[~seen] / level[~seen].sum())
-    step = float(np.median(width)) if len(width) else 1.0
-    sd, tau = noise.regional
-    found = []
-    for block in BLOCKS:
-        n = len(exposed) // block
-        if n < 12:
-            continue
-        x = exposed[: n * block].reshape(n, block).sum(axis=1)
-        y = control[: n * block].reshape(n, block).sum(axis=1)
-        if min(x.mean(), y.mean()) < 5:
-            continue
-        log = np.log((x + 0.5) / (y + 0.5))
-        span = block * step
-        u = span / tau
-        mean_var = sd**2 * weight * 2 * (u + np.expm1(-u)) / u**2
-        cover = sd**2 * weight * (np.expm1(-u) / u) ** 2  # neighbouring block means of an OU path
-        noise_var = noise.dispersion * (1 / (x + 0.5) + 1 / (y + 0.5))
-        expected = noise_var[1:] + noise_var[:-1] + 2 * (mean_var - cover)
-        square = (np.diff(log) ** 2 / expected)[::2]  # every other difference: independent but for the wandering
-        found.append((square.mean(), span, float(chi2.sf(square.sum(), len(square)))))
-    if not found:
-        return Credibility(credible=False, ratio=np.nan, block_s=np.nan, p=np.nan)
-    ratio, span, p = min(found, key=lambda row: row[2])
-    p = min(1.0, p * len(found))
-    return Credibility(credible=p > 0.001 or ratio < 1.25, ratio=float(ratio), block_s=float(span), p=p)
+    if seen.all():
+        return fast.worlds(design)
+    level = design.y[:, design.history].sum(axis=1)
+    largest = np.sort(np.argsort(-level, kind="stable")[:MOST_REGIONS])
+    one = [
+        ONE_REGION._replace(
+            name=f"{ONE_REGION.name}, {design.regions[r]}", struck=int(r), weight=ONE_REGION.weight / len(largest)
+        )
+        for r in largest
+    ]
+    worlds = [*NULLS, *one]
+    if not design.fed:  # how differently a surge is felt cannot matter where none is seen
+        plain = [w for w in worlds if not w.kind]
+        worlds = [plain[1]._replace(name="nothing else", weight=sum(w.weight for w in plain)), *worlds[len(plain) :]]
+    return tuple(worlds)
 
 
 def log_bayes(score: np.ndarray, information: np.ndarray, scale: float) -> np.ndarray:
@@ -188,55 +197,175 @@ def log_bayes(score: np.ndarray, information: np.ndarray, scale: float) -> np.nd
     return np.log(2.0) - 0.5 * np.log1p(scale**2 * information) + 0.5 * z**2 + log_ndtr(z)
 
 
-def _one_series(design: Design, noise: Noise, airing: int, *, lift_sd: float, alpha: float) -> Evidence:
-    """E* at a few looks: the mixture over worlds and kernels against the best null world (methods, section 4)."""
-    begin, end = design.onset[airing], design.onset[airing] + design.window[airing]
-    close = design.start + design.width
-    inside = np.flatnonzero((close > begin + 1e-9) & (design.start < end - 1e-9))
-    chosen = (
-        inside[np.unique(np.linspace(0, len(inside) - 1, min(LOOKS, len(inside))).round().astype(int))]
-        if len(inside)
-        else inside
-    )
-    times, path, explained = [], [], ""
-    start: dict[str, Mode] = {}
-    for last in chosen:
-        seen = replace(design, exposure=np.where(np.arange(len(close)) <= last, design.exposure, 0.0))
-        if len(design.feed):
-            seen = replace(seen, feed_exposure=np.where(np.arange(len(close)) <= last, design.feed_exposure, 0.0))
-        found = _log_e(seen, noise, airing, start, lift_sd=lift_sd, alpha=alpha)
-        if found is not None:
-            times.append(close[last])
-            path.append(found[0])
-            explained = found[1]
-    return Evidence(time=np.array(times), log_e=np.array(path), method="one series", explained=explained)
+def look(design: Design, noise: Noise, airing: int, before: Look | None, turn: int, settings: Settings) -> Look | None:
+    """Return what the data of ``design`` say now; None when no world could be fitted.
 
-
-def _log_e(
-    design: Design, noise: Noise, airing: int, start: dict[str, Mode], *, lift_sd: float, alpha: float
-) -> tuple[float, str] | None:
-    """Return log E* of one look and the world that takes the claim away, if one does.
-
-    ``start`` carries each world's last null mode to the next look.
+    Parameters
+    ----------
+    before
+        The look before: climbs begin where its climbs ended.
+    turn
+        Number of the look: worlds far behind are looked at only every fifth time.
     """
-    kernels = np.arange(len(design.kernels))
+    starts = dict(before.starts) if before else {}
+    chosen = nulls(design, airing)
     anchor = int(np.argmax(design.kernel_weight))
-    scale = 0.2 * float(baseline(design)[airing])
-    null, mixed, steps = {}, [], []
-    for world in fast.worlds(design):
-        mode = fast.climb(design, noise, world, anchor, lift_sd=lift_sd, start=start.get(world.name), null=airing)
+    lead = _lead(design, noise, airing, chosen, anchor, starts, settings)
+    values: dict[str, float] = {}
+    gains: dict[str, float] = {}
+    asleep = dict(before.asleep) if before else {}
+    scale = LIFT_SCALE * float(baseline(design)[airing])
+    for world in chosen:
+        if asleep.get(world.name, 0.0) < -ASLEEP and turn % AWAKE_EVERY:
+            continue
+        start = starts.get(world.name) or starts.get(chosen[min(1, len(chosen) - 1)].name)
+        mode = climb(
+            design, noise, world, anchor, lift_sd=settings.lift_sd, lead=lead, start=start, null=airing, tolerance=LOOSE
+        )
         if mode is None:
             continue
-        start[world.name] = mode
-        bank = consider(design, noise, mode, kernels, targets=np.array([airing]))
+        starts[world.name] = mode
+        bank = consider(design, mode, targets=np.array([airing]))
         gain = log_bayes(bank.score[:, 0], bank.information[:, 0, 0], scale)
-        null[world.name] = mode.evidence
-        steps.append(world.step > 0)
-        mixed.append(np.log(world.weight) + mode.evidence + logsumexp(gain, b=design.kernel_weight))
-    if not null:
+        values[world.name] = mode.evidence
+        gains[world.name] = float(logsumexp(gain, b=design.kernel_weight))
+    if not values:
         return None
-    values, plain = np.array(list(null.values())), ~np.array(steps)
-    log_e = float(logsumexp(mixed) - values.max())
-    alone = float(logsumexp(np.array(mixed)[plain]) - values[plain].max()) if plain.any() else log_e
-    best = list(null)[int(values.argmax())]
-    return log_e, best if alone >= -np.log(alpha) > log_e and steps[int(values.argmax())] else ""
+    best = max(values.values())
+    asleep |= {name: value - best for name, value in values.items()}
+    awake = [w for w in chosen if w.name in values]
+    log_pi = np.log([w.weight for w in awake])
+    level = np.array([values[w.name] for w in awake])
+    mixed = float(logsumexp(log_pi + level + np.array([gains[w.name] for w in awake])))
+    leader = awake[int(level.argmax())]
+    estimate = _estimate(design, noise, airing, anchor, lead, starts, asleep, turn, settings)
+    return Look(
+        log_e=mixed - best,
+        log_plain=mixed - float(logsumexp(log_pi + level)),
+        estimate=estimate,
+        one_region=_alone(chosen, asleep),
+        explained=leader.name,
+        kind=leader.kind,
+        starts=starts,
+        asleep=asleep,
+    )
+
+
+def _lead(
+    design: Design,
+    noise: Noise,
+    airing: int,
+    chosen: tuple[World, ...],
+    anchor: int,
+    starts: dict[str, Mode],
+    settings: Settings,
+) -> int:
+    """Return the lead of the feed that fits best without the ad; all null worlds of a look share it."""
+    if len(design.leads) < 2:
+        return 0
+    world = chosen[min(1, len(chosen) - 1)]
+    joint = np.full(len(design.leads), -np.inf)
+    for lead in range(len(design.leads)):
+        name = f"lead {lead}"
+        mode = climb(
+            design, noise, world, anchor, lift_sd=settings.lift_sd, lead=lead, start=starts.get(name), null=airing,
+            tolerance=LOOSE,
+        )  # fmt: skip
+        if mode is not None:
+            starts[name] = mode
+            joint[lead] = mode.evidence + np.log(design.lead_weight[lead])
+    best = int(joint.argmax())
+    if f"lead {best}" in starts:
+        starts[world.name] = starts[f"lead {best}"]
+    return best
+
+
+def _estimate(
+    design: Design,
+    noise: Noise,
+    airing: int,
+    anchor: int,
+    lead: int,
+    starts: dict[str, Mode],
+    asleep: dict[str, float],
+    turn: int,
+    settings: Settings,
+) -> Estimate:
+    """Return the incremental inside the window so far, over worlds and kernels, at one lead."""
+    rows: list[tuple[float, np.ndarray, np.ndarray, np.ndarray]] = []
+    found: dict[str, float] = {}
+    prior = (settings.lift_sd * baseline(design)) ** 2
+    within = design.window_mass[:, airing]
+    for world in fast.worlds(design):
+        name = f"with {world.name}"
+        if asleep.get(name, 0.0) < -ASLEEP and turn % AWAKE_EVERY:
+            continue
+        start = starts.get(name) or starts.get("with surge felt differently")
+        amount = None if start else fast.rough(design)
+        mode = climb(
+            design, noise, world, anchor, lift_sd=settings.lift_sd, lead=lead, start=start, amount=amount,
+            tolerance=LOOSE,
+        )  # fmt: skip
+        if mode is None:
+            continue
+        starts[name] = mode
+        mean, var, gain = _posterior(consider(design, mode), prior, airing)
+        found[name] = mode.evidence
+        weight = mode.evidence - gain[mode.kernel] + np.log(world.weight) + gain + np.log(design.kernel_weight)
+        rows.append((mode.evidence, weight, mean * within, var * within**2))
+    if not rows:
+        return Estimate()
+    best = max(found.values())
+    asleep |= {name: value - best for name, value in found.items()}
+    log = np.concatenate([row[1] for row in rows])
+    weight = np.exp(log - logsumexp(log))
+    mean, var = np.concatenate([row[2] for row in rows]), np.concatenate([row[3] for row in rows])
+    centre = float(weight @ mean)
+    spread = float(np.sqrt(weight @ (var + (mean - centre) ** 2)))
+    leader = starts[f"with {max(found, key=lambda name: found[name]).removeprefix('with ')}"]
+    base = predict(design, leader.layout, leader.state).base
+    return Estimate(centre, spread, floor(design, noise, airing, anchor, base), expected(design, airing, base))
+
+
+def _alone(chosen: tuple[World, ...], level: dict[str, float]) -> float:
+    """Return the log evidence of the one-region worlds over the others; ``level`` also knows those asleep."""
+    known = [w for w in chosen if w.name in level]
+    one = np.array([w.kind == "one region" for w in known])
+    if not one.any() or one.all():
+        return -np.inf
+    log_pi, value = np.log([w.weight for w in known]), np.array([level[w.name] for w in known])
+    average = [logsumexp(log_pi[m] + value[m]) - logsumexp(log_pi[m]) for m in (one, ~one)]
+    return float(average[0] - average[1])
+
+
+def floor(design: Design, noise: Noise, airing: int, kernel: int, base: np.ndarray) -> float:
+    """Return the sd of the windowed incremental were only the count noise unknown, by weighted least squares.
+
+    ``base`` (R, T) are the counts expected without the ad, of the seconds observed.
+    """
+    shape = design.share[airing][:, None] * design.mass[kernel, airing] * design.exposure / design.width
+    known = float((shape**2 / (noise.dispersion * np.maximum(base, 1e-9))).sum())
+    return float(design.window_mass[kernel, airing] / np.sqrt(known)) if known > 0 else np.inf
+
+
+def expected(design: Design, airing: int, base: np.ndarray) -> float:
+    """Return the conversions expected without the ad inside the window, where it was seen."""
+    return float(base[design.share[airing] > 0].sum(axis=0) @ design.inside(airing))
+
+
+def _posterior(bank: Bank, prior: np.ndarray, airing: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (M,) mean and variance of one airing's incremental for each kernel, and the log evidence it gains."""
+    precision = bank.information + np.diag(1.0 / prior)
+    cov = np.linalg.inv(precision)
+    mean = np.einsum("mjk,mk->mj", cov, bank.score)
+    gain = 0.5 * (bank.score * mean).sum(axis=1) - 0.5 * np.linalg.slogdet(precision)[1] - 0.5 * np.log(prior).sum()
+    return mean[:, airing], cov[:, airing, airing], gain
+
+
+def over_time(sd: np.ndarray, scale: float, alpha: float) -> np.ndarray:
+    """Return half-widths that hold at all looks at once, from posterior sds (L,): a normal mixture (methods, 4).
+
+    ``sd sqrt((1 + sd^2/s^2) [log(1 + s^2/sd^2) + 2 log(1/alpha)])``, s = ``scale``.
+    """
+    ratio = (sd / scale) ** 2
+    return sd * np.sqrt((1 + ratio) * (np.log1p(1 / ratio) - 2 * np.log(alpha)))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 LONG_AIRING_S = 120.0
 """A longer airing (a campaign of hours or days) exposes over its whole length; a spot exposes at its start."""
 
-FINE_S = ((-20.0, 60.0, 2.0), (-60.0, 120.0, 4.0), (-180.0, 300.0, 8.0), (-600.0, 900.0, 15.0))
+FINE_S = ((-20.0, 90.0, 2.0), (-60.0, 90.0, 4.0), (-180.0, 600.0, 10.0), (-600.0, 900.0, 20.0))
 """(from, to, width): bins of at most this width between these seconds around an airing; 30 s elsewhere."""
 
 GAMMA_SHAPES = {(2.0, 0.0): 0.10, (3.0, 0.0): 0.30, (5.0, 0.0): 0.10, (3.0, 0.12): 0.25, (3.0, 0.25): 0.25}

@@ -1,0 +1,119 @@
+"""Whether the controls followed the exposed regions before the ad, and the fast mSPRT of the two beside the model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from scipy.stats import chi2
+
+from attribution.sequential import joint_filter_log_e
+
+if TYPE_CHECKING:
+    from attribution.model.design import Design
+    from attribution.model.history import Noise
+
+LIFTS = np.concatenate([[0.0], np.linspace(0.1, 2.2, 11)])
+"""The lifts the joint filter mixes over: 0 and .1 ... 2.2, twelve values (methods, section 4)."""
+
+BLOCKS = (1, 5, 15, 30, 60)
+"""Lengths, in data bins, of the blocks in which the exposed share of the history is tested."""
+
+
+class Credibility(NamedTuple):
+    """Whether the controls followed the exposed regions in the history."""
+
+    credible: bool
+    ratio: float
+    """Worst dispersion of the exposed share over what counts and the learnt regional wandering explain."""
+    block_s: float
+    """Length of the blocks in which it is worst, seconds."""
+    p: float
+    """P of the worst, times the number of block lengths (Bonferroni)."""
+
+
+def _streams(design: Design, airing: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return start and width of the data's bins with both streams known, exposed, control, mask of the history."""
+    start, width, y = design.fine
+    seen = design.share[airing] > 0
+    exposed, control = y[seen].sum(axis=0), y[~seen].sum(axis=0)
+    known = np.isfinite(exposed) & np.isfinite(control)
+    return start[known], width[known], exposed[known], control[known], start[known] < design.onset[airing] - 1e-9
+
+
+def joint(design: Design, airing: int, close: float) -> tuple[np.ndarray, np.ndarray]:
+    """Run the joint filter of methods, section 4, to ``close``: (L,) end of each bin, seconds since 1970, and log e."""
+    start, width, exposed, control, before = _streams(design, airing)
+    history = int(before.sum())
+    live = start < close - 1e-9
+    after = live & ~before
+    if history < 10 or not after.any() or control[before].sum() < 1 or exposed[before].sum() < 1:
+        return np.empty(0), np.empty(0)
+    kernel = np.zeros(int(live.sum()))
+    best = int(np.argmax(design.kernel_weight))
+    rate = np.interp(start[after] + width[after] / 2, design.mid, design.mass[best, airing] / design.width)
+    kernel[history:] = rate / max(rate.max(), 1e-12) if rate.max() > 0 else 0.0
+    log_e = joint_filter_log_e(
+        exposed[live],
+        control[live],
+        kernel,
+        LIFTS,
+        ratio=float(control[before].sum() / exposed[before].sum()),
+        dispersion=share_dispersion(exposed[before], control[before]),
+        history=history,
+    )[history:]
+    return (start + width)[after], log_e
+
+
+def share_dispersion(exposed: np.ndarray, control: np.ndarray) -> float:
+    """Return the largest dispersion of the exposed share over blocks of the history, at least 1: (T,), (T,) counts."""
+    share = exposed.sum() / max(exposed.sum() + control.sum(), 1.0)
+    worst = 1.0
+    for block in BLOCKS:
+        n = len(exposed) // block
+        if n < 10:
+            continue
+        x = exposed[: n * block].reshape(n, block).sum(axis=1)
+        total = x + control[: n * block].reshape(n, block).sum(axis=1)
+        worst = max(worst, float(((x - share * total) ** 2).sum() / max((share * (1 - share) * total).sum(), 1e-9)))
+    return worst
+
+
+def credibility(design: Design, noise: Noise, airing: int) -> Credibility:
+    """Test whether the exposed share of the history wanders no more than counts and the learnt wandering explain.
+
+    In blocks of several lengths the log ratio of exposed to control has variance phi (1/X + 1/Y) + the variance of the
+    block mean of the regional OU paths (weights as the regions' levels). The sum of squares over that is compared with
+    chi-square; differences of neighbouring blocks are used, so that a slow trend of the mix does not count.
+    """
+    _start, width, exposed, control, before = _streams(design, airing)
+    exposed, control = exposed[before], control[before]
+    seen = design.share[airing] > 0
+    level = np.maximum(np.nansum(design.fine[2], axis=1), 1e-9)
+    weight = (level[seen] / level[seen].sum()) @ (level[seen] / level[seen].sum())
+    weight += (level[~seen] / level[~seen].sum()) @ (level[~seen] / level[~seen].sum())
+    step = float(np.median(width)) if len(width) else 1.0
+    sd, tau = noise.regional
+    found = []
+    for block in BLOCKS:
+        n = len(exposed) // block
+        if n < 12:
+            continue
+        x = exposed[: n * block].reshape(n, block).sum(axis=1)
+        y = control[: n * block].reshape(n, block).sum(axis=1)
+        if min(x.mean(), y.mean()) < 5:
+            continue
+        log = np.log((x + 0.5) / (y + 0.5))
+        span = block * step
+        u = span / tau
+        mean_var = sd**2 * weight * 2 * (u + np.expm1(-u)) / u**2
+        cover = sd**2 * weight * (np.expm1(-u) / u) ** 2  # neighbouring block means of an OU path
+        noise_var = noise.dispersion * (1 / (x + 0.5) + 1 / (y + 0.5))
+        expected = noise_var[1:] + noise_var[:-1] + 2 * (mean_var - cover)
+        square = (np.diff(log) ** 2 / expected)[::2]  # every other difference: independent but for the wandering
+        found.append((square.mean(), span, float(chi2.sf(square.sum(), len(square)))))
+    if not found:
+        return Credibility(credible=False, ratio=np.nan, block_s=np.nan, p=np.nan)
+    ratio, span, p = min(found, key=lambda row: row[2])
+    p = min(1.0, p * len(found))
+    return Credibility(credible=p > 0.001 or ratio < 1.25, ratio=float(ratio), block_s=float(span), p=p)

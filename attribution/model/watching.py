@@ -1,0 +1,110 @@
+"""The looks of one airing, in order: each begins where the one before ended, and none is computed twice.
+
+A look is a pure function of the bins that had arrived: a live event, growing, meets the looks of its past in the store.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from attribution.model.control import joint
+from attribution.model.layout import baseline
+from attribution.model.monitor import INTERVAL_SCALE, Evidence, Look, look, over_time, ticks
+
+if TYPE_CHECKING:
+    from attribution.model.design import Design
+    from attribution.model.history import Noise
+    from attribution.settings import Settings
+
+KEPT, CONTINUED = 4096, 48
+"""Looks kept in memory, and how many of the newest can be continued from."""
+
+_kept: OrderedDict[bytes, Look] = OrderedDict()
+_lock = Lock()
+
+
+def evidence(design: Design, noise: Noise, airing: int, settings: Settings) -> Evidence:
+    """Return the paths of the evidence of one airing at every look so far (methods, section 4)."""
+    chosen = ticks(design, airing)
+    marks = [_mark(design, noise, airing, settings, int(n)) for n in chosen]
+    found: list[Look | None] = []
+    begin, before = 0, None
+    for k in range(len(chosen) - 1, -1, -1):
+        kept = _recall(marks[k])
+        if kept is not None and (kept.starts or k == len(chosen) - 1) and all(_recall(m) for m in marks[:k]):
+            begin, before = k + 1, kept
+            break
+    found = [_recall(mark) for mark in marks[:begin]]
+    for k in range(begin, len(chosen)):
+        now = look(design.first(int(chosen[k])), noise, airing, before, k, settings)
+        if now is not None:
+            _keep(marks[k], now)
+            before = now
+        found.append(now)
+    return _paths(design, airing, settings, chosen, found)
+
+
+def _paths(
+    design: Design, airing: int, settings: Settings, chosen: np.ndarray, found: list[Look | None]
+) -> Evidence:
+    """Return the looks as paths; looks at which no world could be fitted are left out."""
+    close = design.start + design.width
+    rows = [(float(close[n - 1]), now) for n, now in zip(chosen, found, strict=True) if now is not None]
+    time = np.array([t for t, _ in rows])
+    found_now = np.array([now.estimate for _, now in rows]).reshape(-1, 4).T
+    estimate, sd, floor, expected = found_now
+    half = over_time(sd, INTERVAL_SCALE * float(baseline(design)[airing]), settings.alpha) if rows else sd
+    at, path = joint(design, airing, time[-1]) if rows and not (design.share[airing] > 0).all() else ([], [])
+    place = np.searchsorted(at, time + 1e-6) - 1
+    return Evidence(
+        time=time,
+        log_e=np.array([now.log_e for _, now in rows]),
+        log_plain=np.array([now.log_plain for _, now in rows]),
+        estimate=estimate,
+        lower=estimate - half,
+        upper=estimate + half,
+        sd=sd,
+        floor=floor,
+        expected=expected,
+        one_region=np.array([now.one_region for _, now in rows]),
+        explained=tuple(now.explained for _, now in rows),
+        kind=tuple(now.kind for _, now in rows),
+        joint=np.where(place >= 0, np.asarray(path)[place], np.nan) if len(at) else np.full(len(time), np.nan),
+    )
+
+
+def _mark(design: Design, noise: Noise, airing: int, settings: Settings, count: int) -> bytes:
+    """Return a digest of everything a look at the first ``count`` bins reads."""
+    digest = hashlib.blake2b(digest_size=16)
+    close = float(design.start[count - 1] + design.width[count - 1])
+    for array in (
+        *(design.start[:count], design.width[:count], design.y[:, :count], design.exposure[:, :count]),
+        *(design.mass[:, :, :count], design.breaks[:, :count], design.share, design.onset, design.full_window),
+    ):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    if design.posts is not None:
+        arrived = int(np.searchsorted(design.posts.edges, close + 1e-9))
+        digest.update(design.posts.counted[:arrived].tobytes() + design.posts.observed[:arrived].tobytes())
+    digest.update(f"{noise}{airing}{settings.to_json()}{design.regions}{design.break_kind}".encode())
+    return digest.digest()
+
+
+def _recall(mark: bytes) -> Look | None:
+    with _lock:
+        return _kept.get(mark)
+
+
+def _keep(mark: bytes, now: Look) -> None:
+    """Keep a look; older ones lose what continues them, the oldest go."""
+    with _lock:
+        _kept[mark] = now
+        names = list(_kept)
+        for old in names[-CONTINUED - 2 : -CONTINUED]:
+            _kept[old] = _kept[old]._replace(starts={})
+        while len(_kept) > KEPT:
+            _kept.popitem(last=False)
