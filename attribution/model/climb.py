@@ -11,7 +11,7 @@ from scipy.linalg import cho_solve
 from attribution.model import layout as layouts
 from attribution.model import mean as model
 from attribution.model.field import quadratic, solve_upper
-from attribution.model.linear import Mode, linearise, marginal
+from attribution.model.linear import Bank, Mode, Pull, basis_columns, linearise, marginal, nuisances, pull, read
 
 if TYPE_CHECKING:
     from attribution.model.design import Design
@@ -89,32 +89,74 @@ def climb(
     tolerance
         Rise of the log posterior below which the climb has arrived.
     """
+    found = _climb(design, noise, world, kernel, lift_sd, lead, start, amount, null, tolerance, None)
+    return None if found is None else found[0]
+
+
+def climb_and_read(
+    design: Design,
+    noise: Noise,
+    world: layouts.World,
+    kernel: int,
+    airing: int,
+    *,
+    lift_sd: float,
+    lead: int,
+    start: Mode | None,
+    tolerance: float,
+) -> tuple[Mode, Bank] | None:
+    """Climb without the effect of ``airing``, and read every kernel of it off the last linearisation."""
+    return _climb(
+        design, noise, world, kernel, lift_sd, lead, start, None, airing, tolerance, np.array([airing])
+    )  # pyright: ignore[reportReturnType]  with targets there is a bank
+
+
+def _climb(
+    design: Design,
+    noise: Noise,
+    world: layouts.World,
+    kernel: int,
+    lift_sd: float,
+    lead: int,
+    start: Mode | None,
+    amount: np.ndarray | None,
+    null: int | None,
+    tolerance: float,
+    targets: np.ndarray | None,
+) -> tuple[Mode, Bank | None] | None:
     layout = layouts.frame(design, noise, world, kernel, lift_sd=lift_sd, lead=lead, null=null)
     state = layouts.transfer(start.state, start.layout, layout) if start else layouts.initial(design, layout)
     if amount is not None:
         state.effects[layout.names["incremental"]] = amount
     free = layout.prior_sd > 0
+    n = int(free.sum())
     state.effects[~free] = 0.0
     mean = model.predict(design, layout, state)
     value = objective(design, noise, layout, state, mean)
     for _ in range(ITERATIONS):
-        linear = linearise(design, noise, layout, state, mean, free)
-        columns = np.column_stack([linear.jacobian.effects[:, free], linear.response])
+        linear = linearise(design, noise, layout, state, mean)
+        columns = [linear.jacobian.effects[:, free], linear.response[:, None]]
+        if targets is not None:
+            columns.insert(1, basis_columns(design, layout, state, targets))
         try:
-            factor, gram = marginal(layout, linear, columns)
-            effects, lower = _solve(layout, gram, free)
+            factor, gram = marginal(layout, linear, np.concatenate(columns, axis=1))
+            held = pull(design, layout, mean, linear, factor)
+            held.into(layout, gram, free)
+            own = gram if targets is None else gram[np.ix_([*range(n), -1], [*range(n), -1])]
+            effects, lower = _solve(layout, own, free)
         except (FloatingPointError, np.linalg.LinAlgError):
             return None
-        paths = solve_upper(factor, (factor.white[:, -1] - factor.white[:, :-1] @ effects)[:, None])[:, 0]
+        paths = solve_upper(factor, (factor.white[:, -1] - factor.white[:, :n] @ effects)[:, None])[:, 0]
         step = layouts.State(paths.reshape(state.paths.shape) - state.paths, np.zeros_like(state.effects))
         step.effects[free] = effects - state.effects[free]
-        rise, state, mean, value = _uphill(design, noise, layout, state, step, mean, value)
+        rise, state, mean, value = _uphill(design, noise, layout, state, step, mean, value, held)
         if rise < tolerance:
             break
     evidence = value - factor.log_det / 2 + layout.chains.log_det / 2
     evidence -= np.log(np.diagonal(lower)).sum() + np.log(layout.prior_sd[free]).sum()
     amounts = state.effects[layout.names["incremental"]].copy()
-    return Mode(world, noise, kernel, layout, state, float(evidence), amounts)
+    mode = Mode(world, noise, kernel, layout, state, float(evidence), amounts)
+    return mode, None if targets is None else read(design, layout, nuisances(layout, targets), targets, factor, gram)
 
 
 def _uphill(
@@ -125,14 +167,16 @@ def _uphill(
     step: layouts.State,
     mean: model.Mean,
     value: float,
+    held: Pull,
 ) -> tuple[float, layouts.State, model.Mean, float]:
     """Take the longest of the steps 1, 1/2, 1/4, ... that raises the log posterior; (rise, state, mean, value)."""
-    size = 1.0
+    size, here = 1.0, value - held.of(layout, state.effects)
     for _ in range(8):
         trial = layouts.State(state.paths + size * step.paths, state.effects + size * step.effects)
         there = model.predict(design, layout, trial)
         reached = objective(design, noise, layout, trial, there)
-        if np.isfinite(reached) and reached >= value:
-            return reached - value, trial, there, reached
+        rise = reached - held.of(layout, trial.effects) - here
+        if np.isfinite(rise) and rise >= 0:
+            return rise, trial, there, reached
         size /= 2
     return 0.0, state, mean, value

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from functools import wraps
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,8 @@ from attribution.model.posts import Posts, posts
 from attribution.model.windows import LONG_AIRING_S, adaptive_bins, history_seconds, response_bank, window_seconds
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from attribution.counts import Counts
     from attribution.settings import Settings
 
@@ -99,6 +102,8 @@ class Design:
     window_mass: np.ndarray
     history: np.ndarray
     fine: tuple[np.ndarray, np.ndarray, np.ndarray]
+    memory: dict = field(default_factory=dict, repr=False, compare=False)
+    """What was worked out of this design before, by name and arguments; see :func:`remembered`."""
 
     @property
     def mid(self) -> np.ndarray:
@@ -137,14 +142,33 @@ class Design:
         feed, seen, variance = _read(self.posts, self.leads, start, start + width, close)
         window = np.clip(close - self.onset, 0.0, self.full_window)
         cut = replace(
-            self, start=start, width=width, y=pad(self.y), exposure=pad(self.exposure), window=window, ahead=ahead,
+            self, memory={}, start=start, width=width, y=pad(self.y), exposure=pad(self.exposure), window=window, ahead=ahead,
             feed=feed, feed_exposure=seen, feed_variance=variance, breaks=pad(self.breaks), mass=pad(self.mass),
             history=np.append(self.history[:count], np.zeros(ahead, dtype=bool)),
         )  # fmt: skip
         inside = np.array([cut.inside(j) for j in range(len(window))])
         basis, coefficient = _basis(cut.mass, self.kernel_weight, 1e-5)
         within = np.einsum("mjt,jt->mj", cut.mass, inside)
-        return replace(cut, window_mass=within, basis=basis, coefficient=coefficient)
+        return replace(cut, memory={}, window_mass=within, basis=basis, coefficient=coefficient)
+
+
+Result = TypeVar("Result")
+Given = ParamSpec("Given")
+
+
+def remembered(
+    work: Callable[Concatenate[Design, Given], Result],
+) -> Callable[Concatenate[Design, Given], Result]:
+    """Keep what a function of a design returns with the design: worlds share most of what they are made of."""
+
+    @wraps(work)
+    def asked(design: Design, *args: Given.args, **kwargs: Given.kwargs) -> Result:
+        name = (work.__name__, *args)
+        if name not in design.memory:
+            design.memory[name] = work(design, *args, **kwargs)
+        return design.memory[name]
+
+    return asked
 
 
 def build(
@@ -311,7 +335,7 @@ def _read(
     end = np.minimum(high - leads[:, None], close)
     begin = np.minimum(begin, end)
     count, seen = found.between(begin, end)
-    return count, seen, found.excess((low + high) / 2 - leads[:, None], close)
+    return count, seen, found.push((low + high) / 2 - leads[:, None], close)
 
 
 def _basis(mass: np.ndarray, weight: np.ndarray, rest: float) -> tuple[np.ndarray, np.ndarray]:

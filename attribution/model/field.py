@@ -69,19 +69,28 @@ def averaging(width: np.ndarray, tau: float) -> np.ndarray:
     return np.sqrt(np.where(x < 1e-3, 1.0 - x / 3.0, 2.0 * (x + np.expm1(-x)) / x**2))
 
 
+@njit(cache=True)
+def _band(first: np.ndarray, decay: np.ndarray, step: np.ndarray) -> tuple[np.ndarray, float]:
+    k, steps = decay.shape
+    band, log_det = np.zeros((k * (steps + 1), k + 1)), 0.0
+    for i in range(k):
+        band[i, 0] += 1.0 / first[i]
+        log_det -= np.log(first[i])
+        for t in range(steps):
+            inverse = 1.0 / step[i, t]
+            band[t * k + i, 0] += decay[i, t] ** 2 * inverse
+            band[(t + 1) * k + i, 0] += inverse
+            band[(t + 1) * k + i, k] -= decay[i, t] * inverse
+            log_det -= np.log(step[i, t])
+    return band, log_det
+
+
 def stack(chains: list[Chain]) -> Chains:
     """Stack K paths of equal length T into their joint precision."""
     first = np.array([c.first for c in chains])
     decay, step = np.array([c.decay for c in chains]), np.array([c.step for c in chains])
-    k, steps = decay.shape
-    band = np.zeros((k * (steps + 1), k + 1))
-    for i in range(k):
-        own = band[i::k]
-        own[0, 0] += 1.0 / first[i]
-        own[:-1, 0] += decay[i] ** 2 / step[i]
-        own[1:, 0] += 1.0 / step[i]
-        own[1:, k] -= decay[i] / step[i]
-    return Chains(first, decay, step, band, float(-np.log(first).sum() - np.log(step).sum()))
+    band, log_det = _band(first, decay, step)
+    return Chains(first, decay, step, band, float(log_det))
 
 
 @njit(cache=True)
@@ -188,3 +197,27 @@ def solve_upper(factor: Factor, white: np.ndarray) -> np.ndarray:
     x = np.array(white, order="C")
     _backward(factor.lower, x)
     return x
+
+
+@njit(cache=True)
+def covariances(lower: np.ndarray, k: int) -> np.ndarray:
+    """Return (T, k, k): the posterior covariance of the k paths at each moment.
+
+    The entries of the inverse inside the band, from the last row up (Takahashi, Fagan & Chin 1973).
+    """
+    n, depth = lower.shape[0], lower.shape[1] - 1
+    inverse = np.zeros((n, depth + 1))  # row i: Z[i, i], Z[i, i + 1], ...
+    for i in range(n - 1, -1, -1):
+        last = min(i + depth, n - 1)
+        for j in range(last, i - 1, -1):
+            total = 1.0 / lower[i, 0] if i == j else 0.0
+            for m in range(i + 1, last + 1):
+                if lower[m, m - i] != 0.0:
+                    total -= lower[m, m - i] * (inverse[m, j - m] if j >= m else inverse[j, m - j])
+            inverse[i, j - i] = total / lower[i, 0]
+    found = np.zeros((n // k, k, k))
+    for t in range(n // k):
+        for a in range(k):
+            for b in range(a, k):
+                found[t, a, b] = found[t, b, a] = inverse[t * k + a, b - a]
+    return found

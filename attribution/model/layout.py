@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from attribution.model.design import remembered
 from attribution.model.field import Chain, Chains, averaging, driven, ou, stack, switched
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 MISFIT = (0.3, 12.0, 6)
 """Misfit of the kernel's shape: OU sd, time constant (s), and the number of its directions that are kept."""
+
+REST = 0.007
+"""Push of the surge a second while the feed does nothing unusual: it must not stand in for the feed's own wandering."""
 
 REGION_SD = 0.2
 """Prior sd of a region's own deviation from the common lift, as a share of it."""
@@ -123,7 +127,7 @@ def frame(
     """
     paths, extra = _paths(design, noise, world, lead)
     mass = design.mass[kernel]
-    misfit, owner = _misfit(design, mass, null)
+    misfit, owner = _misfit(design, kernel, null)
     turns = [row for row in deviations(design) if row[0] != null]
     columns = common_columns(design, world)
     names, mean, sd = _effects(design, world, len(columns), (len(turns), len(misfit)), lift_sd)
@@ -158,29 +162,46 @@ def _paths(
     design: Design, noise: Noise, world: World, lead: int
 ) -> tuple[dict[str, tuple[Chain, np.ndarray]], range]:
     """Return the latent paths of a world with their loadings, and the regions."""
-    mid, width, regions = design.mid, design.width, len(design.regions)
+    regions = range(len(design.regions))
     paths: dict[str, tuple[Chain, np.ndarray]] = {}
-    if regions > 1:
-        paths["D"] = (ou(mid, *noise.shared), averaging(width, noise.shared[1]))
-    last = (design.onset + design.window).max() + 30.0
+    if len(regions) > 1:
+        paths["D"] = _steady(design, *noise.shared)
     if world.shock > 0:
-        live = (mid >= design.onset.min() + world.shock_from) & (mid <= last)
-        paths["X"] = (switched(mid, np.where(live, world.shock, 0.01), 30.0), averaging(width, 30.0))
+        paths["X"] = _sudden(design, world.shock, 0.01, 30.0, world.shock_from)
     if design.fed:
-        # At rest .03^2 a second; more where the feed jumps and where it stands high.
-        push = 0.03**2 + design.feed_variance[lead] + (0.05 * _rough_surge(design, lead)) ** 2
-        paths["G"] = (driven(mid, push, 120.0, 0.05), np.ones(len(mid)))
-        paths["e"] = (ou(mid, *noise.feed), averaging(width, noise.feed[1]))
-    for r in range(regions):
-        paths[f"d{r}"] = (ou(mid, *noise.regional), averaging(width, noise.regional[1]))
+        paths["G"] = _surge(design, lead)
+        paths["e"] = _steady(design, *noise.feed)
+    for r in regions:
+        paths[f"d{r}"] = _steady(design, *noise.regional)
     if world.noise > 0:
-        live = (mid >= design.onset.min() + min(0.0, world.shock_from)) & (mid <= last)
-        sd = np.where(live, world.noise, 0.003)
-        for r in range(regions) if world.struck < 0 else (world.struck,):
-            paths[f"x{r}"] = (switched(mid, sd, world.noise_tau), averaging(width, world.noise_tau))
-    return paths, range(regions)
+        own = _sudden(design, world.noise, 0.003, world.noise_tau, min(0.0, world.shock_from))
+        for r in regions if world.struck < 0 else (world.struck,):
+            paths[f"x{r}"] = own
+    return paths, regions
 
 
+@remembered
+def _steady(design: Design, sd: float, tau: float) -> tuple[Chain, np.ndarray]:
+    """Return a stationary path and its loading."""
+    return ou(design.mid, sd, tau), averaging(design.width, tau)
+
+
+@remembered
+def _sudden(design: Design, sd: float, calm: float, tau: float, begin: float) -> tuple[Chain, np.ndarray]:
+    """Return a path that moves from ``begin`` seconds after the airing to half a minute after its window."""
+    mid = design.mid
+    live = (mid >= design.onset.min() + begin) & (mid <= (design.onset + design.full_window).max() + 30.0)
+    return switched(mid, np.where(live, sd, calm), tau), averaging(design.width, tau)
+
+
+@remembered
+def _surge(design: Design, lead: int) -> tuple[Chain, np.ndarray]:
+    """Return the path of the surge: at rest REST^2 a second; more where the feed rises or falls and where it stands high."""
+    push = REST**2 + design.feed_variance[lead] + (0.05 * _rough_surge(design, lead)) ** 2
+    return driven(design.mid, push, 120.0, 0.05), np.ones(len(design.mid))
+
+
+@remembered
 def _rough_surge(design: Design, lead: int) -> np.ndarray:
     """Return (T,) how far the feed stands above its history, smoothed: only scales the surge's prior."""
     feed, seen = design.feed[lead], design.feed_exposure[lead]
@@ -190,6 +211,7 @@ def _rough_surge(design: Design, lead: int) -> np.ndarray:
     return np.maximum(smooth / max(level, 1e-9) - 1.0, 0.0)
 
 
+@remembered
 def break_columns(design: Design) -> np.ndarray:
     """Return (B', T): the common break effect first (where breaks are declared), then each moment's own deviation."""
     is_break = np.array([kind == "break" for kind in design.break_kind], dtype=bool)
@@ -251,6 +273,7 @@ def _effects(
     return names, np.array(mean), np.array(sd)
 
 
+@remembered
 def baseline(design: Design) -> np.ndarray:
     """Return (J,) rough conversions of each window without the ad: the history's level times the window."""
     before = design.history
@@ -259,6 +282,7 @@ def baseline(design: Design) -> np.ndarray:
     return np.maximum((reached * level).sum(axis=1) * np.maximum(design.full_window, design.width.min()), 1.0)
 
 
+@remembered
 def deviations(design: Design) -> list[tuple[int, np.ndarray]]:
     """Return (airing, (R,) relative change of its regions) directions that leave the airing's total as it is.
 
@@ -280,13 +304,14 @@ def deviations(design: Design) -> list[tuple[int, np.ndarray]]:
     return found
 
 
-def _misfit(design: Design, mass: np.ndarray, null: int | None) -> tuple[np.ndarray, np.ndarray]:
+@remembered
+def _misfit(design: Design, kernel: int, null: int | None) -> tuple[np.ndarray, np.ndarray]:
     """Return (V, T) and the owners (V,): K_j times the leading directions of an OU path of K-weighted mean 0."""
     sd, tau, most = MISFIT
     if len(design.onset) > 4:
         return np.empty((0, len(design.mid))), np.empty(0, dtype=np.int64)
     rows, owner = [], []
-    for j, share in enumerate(mass):
+    for j, share in enumerate(design.mass[kernel]):
         live = share > 1e-3 * max(share.max(), 1e-12)
         if live.sum() < 3 or j == null:
             continue

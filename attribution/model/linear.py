@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numba import njit
 from scipy.linalg import solve_triangular
 
 from attribution.model import mean as model
-from attribution.model.field import Factor, accumulate, factorise
+from attribution.model.field import Factor, accumulate, covariances, factorise
 
 if TYPE_CHECKING:
     from attribution.model import layout as layouts
@@ -37,24 +38,47 @@ class Linear(NamedTuple):
     jacobian: model.Jacobian
     weight: np.ndarray
     response: np.ndarray
+    effects: np.ndarray
+    """(P,) where it was linearised; 0 where an effect is held."""
 
 
-def linearise(
-    design: Design, noise: Noise, layout: layouts.Frame, state: layouts.State, mean: model.Mean, free: np.ndarray
-) -> Linear:
-    """Return derivatives, Fisher weights 1/(phi mu) and y - mu + J theta."""
+@njit(cache=True)
+def _working(y, exposure, base, ad, phi, row, index, coefficient, latent, matrix, effects, weight, response):  # noqa: ANN001, ANN202
+    """Fill weights 1/(phi mu) and y - mu + J theta of observations (R, T), from ``row`` on."""
+    for r in range(y.shape[0]):
+        for t in range(y.shape[1]):
+            n = row + r * y.shape[1] + t
+            if exposure[r, t] <= 0.0:
+                continue
+            mu = base[r, t] + ad[r, t]
+            weight[n] = 1.0 / (phi * max(mu, 0.02 * base[r, t], 1e-9))
+            total = y[r, t] - mu
+            for a in range(index.shape[1]):
+                if index[n, a] >= 0:
+                    total += coefficient[n, a] * latent[index[n, a]]
+            for p in range(matrix.shape[1]):
+                total += matrix[n, p] * effects[p]
+            response[n] = total
+
+
+def linearise(design: Design, noise: Noise, layout: layouts.Frame, state: layouts.State, mean: model.Mean) -> Linear:
+    """Return derivatives, Fisher weights 1/(phi mu) and y - mu + J theta; what was not observed weighs nothing."""
     jacobian = model.differentiate(design, layout, state, mean)
-    mu = np.maximum(mean.base + mean.ad, 0.02 * mean.base)
-    weight = np.where(design.exposure > 0, 1.0 / (noise.dispersion * np.maximum(mu, 1e-9)), 0.0).ravel()
-    rest = (design.y - mean.base - mean.ad).ravel()
+    index, coefficient, matrix = jacobian
+    weight, response = np.zeros(len(index)), np.zeros(len(index))
+    effects = np.where(layout.prior_sd > 0, state.effects, 0.0)
+    latent = np.ascontiguousarray(state.paths).ravel()
+    _working(
+        design.y, design.exposure, mean.base, mean.ad, noise.dispersion, 0, index, coefficient, latent, matrix, effects,
+        weight, response,
+    )  # fmt: skip
     if design.fed:
-        nu, seen = np.maximum(mean.feed, 1e-9), design.feed_exposure[layout.lead] > 0
-        weight = np.append(weight, np.where(seen, 1.0 / (noise.feed_dispersion * nu), 0.0))
-        rest = np.append(rest, design.feed[layout.lead] - mean.feed)
-    latent = np.append(state.paths.ravel(), 0.0)  # index -1 reads the zero
-    response = rest + (jacobian.coefficient * latent[jacobian.index]).sum(axis=1)
-    response += jacobian.effects[:, free] @ state.effects[free]
-    return Linear(jacobian, weight, response)
+        feed, seen = design.feed[layout.lead][None], design.feed_exposure[layout.lead][None]
+        _working(
+            feed, seen, mean.feed[None], np.zeros_like(feed), noise.feed_dispersion, design.y.size, index, coefficient,
+            latent, matrix, effects, weight, response,
+        )  # fmt: skip
+    return Linear(jacobian, weight, response, effects)
 
 
 def marginal(layout: layouts.Frame, linear: Linear, columns: np.ndarray) -> tuple[Factor, np.ndarray]:
@@ -67,6 +91,87 @@ def marginal(layout: layouts.Frame, linear: Linear, columns: np.ndarray) -> tupl
     factor = factorise(band, cross)
     gram = columns.T @ (linear.weight[:, None] * columns) - factor.white.T @ factor.white
     return factor, gram
+
+
+class Pull(NamedTuple):
+    """What integrating the surge's path adds to the equations of its gain and scales; zeros without a surge.
+
+    The path G and the gain b enter as their product. A joint mode shrinks G and lets b run away; with the paths
+    integrated out, -1/2 log det of their precision Q(b) holds b back. Its slope is
+    ``-sum_n w_n c_n Cov(G, eta_n)``, with eta_n the latent part of observation n and c_n what G adds to it at gain 1;
+    the part of it by G itself, ``-b sum w c^2 Var(G)``, is kept as a quadratic. Likewise for the scales.
+    """
+
+    gain: float
+    """sum w c^2 Var(G)."""
+    tilt: float
+    """The rest of the slope by the gain."""
+    slope: np.ndarray
+    """(R - 1,) slopes by the scales."""
+
+    def of(self, layout: layouts.Frame, effects: np.ndarray) -> float:
+        """Return the penalty at some effects (P,)."""
+        names, total = layout.names, 0.0
+        if names["gain"].stop > names["gain"].start:
+            b = effects[names["gain"].start]
+            total += 0.5 * self.gain * b**2 + self.tilt * b
+        return total + float(self.slope @ effects[names["scale"]])
+
+    def into(self, layout: layouts.Frame, gram: np.ndarray, mask: np.ndarray) -> None:
+        """Add to the gram of the effects in ``mask``, then other columns, the response last; in place."""
+        place = np.cumsum(mask) - 1
+        gain, scale = layout.names["gain"], layout.names["scale"]
+        if gain.stop > gain.start and mask[gain.start]:
+            gram[place[gain.start], place[gain.start]] += self.gain
+            gram[place[gain.start], -1] -= self.tilt
+        for c in range(scale.start, scale.stop):
+            if mask[c]:
+                gram[place[c], -1] -= self.slope[c - scale.start]
+
+
+@njit(cache=True)
+def _pull(cover, weight, index, coefficient, felt, regions, k, surge, shock):  # noqa: ANN001, ANN202
+    """Return sum w c^2 Var(G), the rest of the slope by the gain, and the slopes by each region's log scale."""
+    bins = cover.shape[0]
+    quadratic, tilt, slope = 0.0, 0.0, np.zeros(regions)
+    for r in range(regions):
+        for t in range(bins):
+            n = r * bins + t
+            w = weight[n]
+            if w == 0.0:
+                continue
+            along_surge, along_shock = 0.0, 0.0
+            for a in range(index.shape[1]):
+                if index[n, a] < 0:
+                    continue
+                other = index[n, a] - t * k
+                if surge >= 0:
+                    along_surge += coefficient[n, a] * cover[t, surge, other]
+                if shock >= 0:
+                    along_shock += coefficient[n, a] * cover[t, shock, other]
+            if surge >= 0:
+                c, own = felt[n], coefficient[n, 3] * cover[t, surge, surge]
+                quadratic += w * c * c * cover[t, surge, surge]
+                tilt += w * c * (along_surge - own)
+                slope[r] += w * coefficient[n, 3] * along_surge
+            if shock >= 0:
+                slope[r] += w * coefficient[n, 2] * along_shock
+    return quadratic, tilt, slope
+
+
+def pull(design: Design, layout: layouts.Frame, mean: model.Mean, linear: Linear, factor: Factor) -> Pull:
+    """Return what integrating the paths adds at a linearisation (see :class:`Pull`)."""
+    surge, shock = int(layout.slots[2]), int(layout.slots[1])
+    scales = layout.names["scale"].stop - layout.names["scale"].start
+    if surge < 0 and not (shock >= 0 and scales):
+        return Pull(0.0, 0.0, np.zeros(scales))
+    k, regions = len(layout.paths), len(design.regions)
+    felt = model.felt_at_gain_one(layout, linear.effects, mean)
+    quadratic, tilt, slope = _pull(
+        covariances(factor.lower, k), linear.weight, linear.jacobian.index, linear.jacobian.coefficient, felt, regions,
+        k, surge, shock,
+    )  # fmt: skip
+    return Pull(quadratic, tilt, slope @ layout.contrast if scales else np.zeros(0))
 
 
 class Bank(NamedTuple):
@@ -100,11 +205,12 @@ def consider(design: Design, mode: Mode, *, targets: np.ndarray | None = None) -
     targets = np.arange(len(design.onset)) if targets is None else targets
     nuisance = nuisances(layout, targets)
     mean = model.predict(design, layout, mode.state)
-    linear = linearise(design, mode.noise, layout, mode.state, mean, layout.prior_sd > 0)
+    linear = linearise(design, mode.noise, layout, mode.state, mean)
     basis = basis_columns(design, layout, mode.state, targets)
     factor, gram = marginal(
         layout, linear, np.column_stack([linear.jacobian.effects[:, nuisance], basis, linear.response])
     )
+    pull(design, layout, mean, linear, factor).into(layout, gram, nuisance)
     return read(design, layout, nuisance, targets, factor, gram)
 
 
@@ -118,8 +224,15 @@ def nuisances(layout: layouts.Frame, targets: np.ndarray) -> np.ndarray:
 def basis_columns(design: Design, layout: layouts.Frame, state: layouts.State, targets: np.ndarray) -> np.ndarray:
     """Return (N, J' Q): derivatives of all expected counts by the basis of the kernels, airing after airing."""
     size = design.basis.shape[1]
-    rows = [model.ad_columns(design, layout, state.effects, design.basis[:, q])[targets] for q in range(size)]
-    return np.stack(rows, axis=1).reshape(len(targets) * size, -1).T
+    split = model.split(design, layout, state.effects)[targets]
+    basis = design.basis[targets]
+    columns = split[:, None, :, None] * basis[:, :, None, :] * layout.seen
+    columns = columns.reshape(len(targets) * size, -1)
+    if not design.fed:
+        return columns.T
+    rate = state.effects[layout.names["mediator"]]
+    posts = (rate[0] if len(rate) else 0.0) * basis * design.feed_exposure[layout.lead] / design.width
+    return np.concatenate([columns, posts.reshape(len(targets) * size, -1)], axis=1).T
 
 
 def read(

@@ -125,15 +125,22 @@ def _derivatives(base, growth, feed, slots, extra, contrast, columns, loading, p
         matrix[n, feed_level] = feed[t]
 
 
+def felt_at_gain_one(layout: Frame, effects: np.ndarray, mean: Mean) -> np.ndarray:
+    """Return (R T,): what a rise of G by 1 would add to each expected count, were the gain 1."""
+    scale = effects[layout.names["scale"]]
+    felt = np.exp(layout.contrast @ scale) if len(scale) else np.ones(len(mean.base))
+    return (mean.base / mean.growth * felt[:, None]).ravel()
+
+
 def responses(design: Design, layout: Frame, effects: np.ndarray) -> np.ndarray:
     """Return (J, R, T): expected ad conversions of each airing by region and bin, of observed seconds."""
     amount = effects[layout.names["incremental"]]
-    split = _split(design, layout, effects)
+    regions = split(design, layout, effects)
     shape = _shape(layout, effects)
-    return amount[:, None, None] * split[:, :, None] * shape[:, None, :] * layout.seen
+    return amount[:, None, None] * regions[:, :, None] * shape[:, None, :] * layout.seen
 
 
-def _split(design: Design, layout: Frame, effects: np.ndarray) -> np.ndarray:
+def split(design: Design, layout: Frame, effects: np.ndarray) -> np.ndarray:
     """Return (J, R): the split of each incremental over the regions, with the regions' own deviations."""
     if not len(layout.splitter):
         return design.share
@@ -178,8 +185,8 @@ def _posts(design: Design, layout: Frame, effects: np.ndarray) -> np.ndarray:
 
 def ad_columns(design: Design, layout: Frame, effects: np.ndarray, mass: np.ndarray) -> np.ndarray:
     """Return (J, N): derivative of all expected counts by each airing's incremental, for the kernel ``mass`` (J, T)."""
-    split = _split(design, layout, effects)
-    column = (split[:, :, None] * mass[:, None, :] * layout.seen).reshape(len(mass), -1)
+    regions = split(design, layout, effects)
+    column = (regions[:, :, None] * mass[:, None, :] * layout.seen).reshape(len(mass), -1)
     if not design.fed:
         return column
     rate = effects[layout.names["mediator"]]

@@ -17,7 +17,7 @@ import numpy as np
 from scipy.special import log_ndtr, logsumexp
 
 from attribution.model import fit as fast
-from attribution.model.climb import climb
+from attribution.model.climb import climb, climb_and_read
 from attribution.model.layout import World, baseline
 from attribution.model.linear import consider
 from attribution.model.mean import predict
@@ -147,6 +147,7 @@ class Look(NamedTuple):
     one_region: float
     explained: str
     kind: str
+    lead: int
     starts: dict[str, Mode]
     asleep: dict[str, float]
     """Log evidence, less the best's, of the worlds that slept or may sleep next time."""
@@ -210,7 +211,9 @@ def look(design: Design, noise: Noise, airing: int, before: Look | None, turn: i
     starts = dict(before.starts) if before else {}
     chosen = nulls(design, airing)
     anchor = int(np.argmax(design.kernel_weight))
-    lead = _lead(design, noise, airing, chosen, anchor, starts, settings)
+    lead = before.lead if before and turn % AWAKE_EVERY else _lead(
+        design, noise, airing, chosen, anchor, starts, settings
+    )
     values: dict[str, float] = {}
     gains: dict[str, float] = {}
     asleep = dict(before.asleep) if before else {}
@@ -219,13 +222,13 @@ def look(design: Design, noise: Noise, airing: int, before: Look | None, turn: i
         if asleep.get(world.name, 0.0) < -ASLEEP and turn % AWAKE_EVERY:
             continue
         start = starts.get(world.name) or starts.get(chosen[min(1, len(chosen) - 1)].name)
-        mode = climb(
-            design, noise, world, anchor, lift_sd=settings.lift_sd, lead=lead, start=start, null=airing, tolerance=LOOSE
+        found = climb_and_read(
+            design, noise, world, anchor, airing, lift_sd=settings.lift_sd, lead=lead, start=start, tolerance=LOOSE
         )
-        if mode is None:
+        if found is None:
             continue
+        mode, bank = found
         starts[world.name] = mode
-        bank = consider(design, mode, targets=np.array([airing]))
         gain = log_bayes(bank.score[:, 0], bank.information[:, 0, 0], scale)
         values[world.name] = mode.evidence
         gains[world.name] = float(logsumexp(gain, b=design.kernel_weight))
@@ -246,6 +249,7 @@ def look(design: Design, noise: Noise, airing: int, before: Look | None, turn: i
         one_region=_alone(chosen, asleep),
         explained=leader.name,
         kind=leader.kind,
+        lead=lead,
         starts=starts,
         asleep=asleep,
     )

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 LEAST_S, LEAST_POSTS = 60.0, 30.0
 """A feed with less than this many observed seconds or posts says nothing about a surge."""
 
+SLOPE_S, LASTS_S = 8.0, 10.0
+"""Seconds of the means whose slope is taken, and for which a slope is taken to last."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Posts:
@@ -41,21 +44,29 @@ class Posts:
         take = lambda path: np.interp(end, self.edges, path) - np.interp(begin, self.edges, path)  # noqa: E731
         return take(self.counted), take(self.observed)
 
-    def excess(self, moment: np.ndarray, close: float) -> np.ndarray:
-        """Return the excess variance a second of the feed's log over 4-s steps, by ``moment`` (methods, section 2).
+    def push(self, moment: np.ndarray, close: float) -> np.ndarray:
+        """Return the variance a second with which the surge is pushed about, by ``moment``: what the feed itself shows.
 
-        Only posts that had arrived by ``close`` are read.
+        The slope of the feed, relative to its usual level, between neighbouring means of ``SLOPE_S`` seconds; squared,
+        less three times what is usual (counting noise and wandering alike), times the seconds for which a slope lasts.
+        Without it the path of the surge is too stiff for a real one, which then counts as noise of the feed, and the
+        rest of it as the ad. Only posts that had arrived by ``close`` are read.
         """
-        block = max(1, round(4.0 / self.step))
-        n = int(np.searchsorted(self.edges, close + 1e-9) - 1) // block
-        if n < 3:
+        block = max(1, round(SLOPE_S / self.step))
+        n = int(np.searchsorted(self.edges, close + 1e-9) - 1)
+        if n < 6 * block:
             return np.zeros_like(moment)
-        sums = self.value[: n * block].reshape(n, block).sum(axis=1)
-        log = np.log(sums + 0.5)
-        noise = 1.0 / (sums[1:] + 0.5) + 1.0 / (sums[:-1] + 0.5)
-        excess = (np.diff(log) ** 2 - 1.5 * noise) / (block * self.step)
-        smooth = np.convolve(np.pad(excess, 2, mode="edge"), np.full(5, 0.2), mode="valid")
-        return np.interp(moment, self.edges[block : n * block : block], np.maximum(smooth, 0.0))
+        span = block * self.step
+        total = np.diff(self.counted[: n + 1 : 1], prepend=0.0)[1:]
+        mean = np.convolve(total, np.full(block, 1.0 / block), mode="valid")
+        level = max(float(np.median(mean)), 1e-9)
+        slope = (mean[block:] - mean[:-block]) / level / span
+        height = np.maximum(0.5 * (mean[block:] + mean[:-block]) / level, 0.2)
+        usual = float(np.median(slope**2 / height)) / 0.455  # the median of a squared normal is .455 of its mean
+        rough = np.maximum(slope**2 - 3.0 * usual * height, 0.0) * LASTS_S
+        at = self.edges[block : block + len(rough)]
+        near = np.lib.stride_tricks.sliding_window_view(np.pad(rough, block // 2, mode="edge"), 2 * (block // 2) + 1)
+        return np.interp(moment, at, near.max(axis=1), right=0.0 if not len(rough) else float(near[-1].max()))
 
 
 def posts(social: pd.DataFrame | None, width: np.ndarray) -> Posts | None:
