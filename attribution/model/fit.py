@@ -168,7 +168,7 @@ def fit(design: Design, settings: Settings, *, noise: Noise | None = None) -> Fi
             found += [c._replace(log_weight=float(c.log_weight + shift)) for c in block]
     if not found:
         raise FloatingPointError("no world could be fitted; look at the findings for what is wrong with the data")
-    return _mixture(design, _middle(strata), modes, found)
+    return _mixture(design, middle(strata), modes, found)
 
 
 def _mixture(design: Design, noise: Noise, modes: list[Mode], found: list[Component]) -> Fit:
@@ -194,7 +194,7 @@ def _mixture(design: Design, noise: Noise, modes: list[Mode], found: list[Compon
     )
 
 
-def _middle(strata: tuple[tuple[float, Noise], ...]) -> Noise:
+def middle(strata: tuple[tuple[float, Noise], ...]) -> Noise:
     """Return one set of scales for all strata: geometric means, the regional sd by root mean square."""
     weight = np.array([w for w, _ in strata])
     weight = weight / weight.sum()

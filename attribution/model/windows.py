@@ -100,7 +100,7 @@ def adaptive_bins(start: np.ndarray, width: np.ndarray, onset: np.ndarray, windo
     anchor = {int(np.searchsorted(start, o - 1e-9)) for o in onset}
     edge, began = [0], start[0]
     for t in range(1, len(start)):
-        reached = start[t] + width[t] / 2 - began > target[t]
+        reached = start[t] + width[t] / 2 - began > min(target[t], target[edge[-1]])
         if reached or t in anchor or target[t] < target[edge[-1]]:
             edge.append(t)
             began = start[t]

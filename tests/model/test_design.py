@@ -37,6 +37,8 @@ def test_shares_cover_the_regions_that_saw_the_airing_and_no_other(design):
 def test_every_kernel_puts_its_whole_response_into_the_bins(design):
     assert (design.mass.sum(axis=2) <= 1 + 1e-9).all()
     assert (design.mass.sum(axis=2) > 0.99).all()
+    rebuilt = np.einsum("mjq,jqt->mjt", design.coefficient, design.basis)
+    np.testing.assert_allclose(rebuilt, design.mass, atol=1e-4 * design.mass.max())
     assert (design.window_mass <= design.mass.sum(axis=2) + 1e-9).all()
     assert design.kernel_weight.sum() == pytest.approx(1.0)
 
@@ -84,7 +86,7 @@ def test_a_feed_too_coarse_to_tell_a_surge_from_the_spot_is_left_out(halftime):
     )
     built = build(halftime.counts, halftime.airings, BRIEF, members=np.array([0]), others=NONE, social=coarse)
     assert built is not None
-    assert len(built.feed) == 0
+    assert not built.fed
 
 
 def test_overlapping_responses_are_one_group_and_distant_ones_are_not():
@@ -102,3 +104,18 @@ def test_the_automatic_window_holds_most_of_the_response_in_whole_bins():
     assert history_seconds(at.Settings(), 1.0) == 1800
     assert history_seconds(at.Settings(), 60.0) == pytest.approx(3600)
     assert history_seconds(at.Settings(history="10min"), 1.0) == 600
+
+
+def test_the_feed_is_read_a_lead_earlier_and_never_from_the_future(halftime, design):
+    middle = int(np.flatnonzero(design.leads == 2.0)[0])
+    k = 60
+    begin = halftime.counts.start[0].astype("datetime64[ns]").astype("int64") / 1e9
+    low, high = (round(v - begin) for v in (design.start[k] - 2, design.start[k] + design.width[k] - 2))
+    assert design.feed[middle, k] == halftime.social["count"].to_numpy()[low:high].sum()
+    for lead in range(len(design.leads)):  # every lead explains the same posts, to the last second
+        assert design.feed[lead].sum() == pytest.approx(design.feed[middle].sum(), rel=0.002)
+    first = design.first(100)
+    close = first.start[first.known - 1] + first.width[first.known - 1]
+    arrived = halftime.social["count"].to_numpy()[: round(close - begin)].sum()
+    assert (first.feed.sum(axis=1) <= arrived + 1e-6).all()
+    assert first.exposure[:, first.known :].sum() == 0

@@ -8,6 +8,7 @@ from scipy.special import ndtr
 
 import attribution as at
 from attribution.model import fit as fast
+from attribution.model.climb import TOLERANCE, climb
 from attribution.model.decompose import centre, draw
 from attribution.model.history import learn
 
@@ -36,20 +37,20 @@ def test_the_mixtures_quantile_inverts_its_distribution(fitted):
 
 
 def test_at_the_mode_the_climb_has_nothing_left_to_gain(design):
-    noise = learn(design)
-    mode = fast.climb(design, noise, fast.worlds(design)[0], 3, lift_sd=1.0, start=None)
+    noise = learn(design)[0][1]
+    mode = climb(design, noise, fast.worlds(design)[0], 3, lift_sd=1.0)
     assert mode is not None
-    again = fast.climb(design, noise, fast.worlds(design)[0], 3, lift_sd=1.0, start=mode)
+    again = climb(design, noise, fast.worlds(design)[0], 3, lift_sd=1.0, start=mode)
     assert again is not None
-    assert again.evidence == pytest.approx(mode.evidence, abs=0.02)
+    assert again.evidence == pytest.approx(mode.evidence, abs=2 * TOLERANCE)
     place = mode.layout.names["incremental"]
-    np.testing.assert_allclose(again.state.effects[place], mode.state.effects[place], rtol=2e-3)
+    spread = fast.fit(design, BRIEF, noise=noise).window_sd.min()
+    np.testing.assert_allclose(again.state.effects[place], mode.state.effects[place], atol=0.05 * spread)
 
 
 def test_the_closed_form_of_the_anchor_kernel_is_the_mode_itself(design, fitted):
     mode = fitted.modes[0]
-    anchor = int(np.argmax([np.array_equal(m, mode.layout.kernel) for m in design.mass]))
-    found = next(c for c in fitted.components if c.mode == 0 and c.kernel == anchor)
+    found = next(c for c in fitted.components if c.mode == 0 and c.kernel == mode.kernel)
     amount = mode.state.effects[mode.layout.names["incremental"]]
     np.testing.assert_allclose(found.mean, amount, atol=0.1 * np.sqrt(found.cov[0, 0]))
 
@@ -77,10 +78,10 @@ def test_a_doubled_ad_doubles_the_estimate(halftime):
 
 
 def test_the_null_of_an_airing_holds_it_at_nothing(design):
-    noise = learn(design)
-    mode = fast.climb(design, noise, fast.worlds(design)[0], 3, lift_sd=1.0, start=None, null=0)
+    noise = learn(design)[0][1]
+    mode = climb(design, noise, fast.worlds(design)[0], 3, lift_sd=1.0, null=0)
     assert mode is not None
     assert mode.state.effects[mode.layout.names["incremental"]][0] == 0.0
-    free = fast.climb(design, noise, fast.worlds(design)[0], 3, lift_sd=1.0, start=None)
+    free = climb(design, noise, fast.worlds(design)[0], 3, lift_sd=1.0)
     assert free is not None
     assert free.evidence > mode.evidence  # halftime has an effect

@@ -7,6 +7,7 @@ import pytest
 
 import attribution as at
 from attribution.model.design import build
+from attribution.model.fit import middle
 from attribution.model.history import fano, learn
 
 
@@ -15,7 +16,7 @@ def noise_of(seed: int, **changes):
     world = at.simulate(scenario, rng=seed)
     built = build(world.counts, world.airings, at.Settings(), members=np.array([0]), others=np.empty(0, dtype=int))
     assert built is not None
-    return learn(built)
+    return middle(learn(built))
 
 
 @pytest.mark.parametrize("sd", [0.02, 0.08, 0.2])
@@ -53,10 +54,23 @@ def test_bursts_of_requests_are_dispersion_not_a_minutes_wandering():
     airings = world.airings.assign(regions="")
     built = build(counts, airings, at.Settings(), members=np.array([0]), others=np.empty(0, dtype=int))
     assert built is not None
-    noise = learn(built)
+    noise = middle(learn(built))
     rate, (sd, tau) = clumps.mean(), noise.regional
     truth = clumps[: len(clumps) // 60 * 60].reshape(-1, 60).mean(axis=1).var() / rate**2
     u = 60.0 / tau
     told = noise.dispersion / (60 * rate) + sd**2 * 2 * (u + np.expm1(-u)) / u**2
     assert noise.dispersion > 3
     assert told > 0.5 * truth  # a minute's mean rate is not taken for steadier than it was seen to be
+
+
+def test_strata_are_parts_of_one_posterior(design):
+    strata = learn(design)
+    assert sum(weight for weight, _ in strata) == pytest.approx(1.0)
+    sds = [noise.regional[0] for _, noise in strata]
+    assert sds == sorted(sds)
+    assert strata[0][1].regional[0] <= middle(strata).regional[0] <= strata[-1][1].regional[0]
+
+
+def test_a_history_is_learnt_from_once_and_answers_alike(design):
+    assert learn(design) is learn(design)
+    assert learn(design, dispersion=2.0)[0][1].dispersion == pytest.approx(2.0)

@@ -7,11 +7,15 @@ from attribution.model import layout as layouts
 from attribution.model import mean as model
 from attribution.model.fit import STEP
 from attribution.model.history import learn
+from attribution.model.monitor import NULLS, ONE_REGION
 
 
-@pytest.mark.parametrize("world", [*layouts.WORLDS, STEP], ids=lambda w: w.name)
+EVERY = [*layouts.WORLDS, *NULLS[3:], ONE_REGION._replace(struck=1), STEP]
+
+
+@pytest.mark.parametrize("world", EVERY, ids=lambda w: w.name)
 def test_derivatives_equal_differences(design, world):
-    layout = layouts.frame(design, learn(design), world, 3, lift_sd=1.0)
+    layout = layouts.frame(design, learn(design)[0][1], world, 3, lift_sd=1.0)
     rng = np.random.default_rng(3)
     start = layouts.initial(design, layout)
     effects = start.effects + 0.05 * rng.normal(size=len(start.effects))
@@ -32,7 +36,7 @@ def test_derivatives_equal_differences(design, world):
 
 
 def test_regional_deviations_leave_the_total_alone(design):
-    layout = layouts.frame(design, learn(design), layouts.WORLDS[0], 0, lift_sd=1.0)
+    layout = layouts.frame(design, learn(design)[0][1], layouts.WORLDS[0], 0, lift_sd=1.0)
     effects = layouts.initial(design, layout).effects
     effects[layout.names["incremental"]] = 500.0
     plain = model.responses(design, layout, effects).sum()
@@ -42,7 +46,7 @@ def test_regional_deviations_leave_the_total_alone(design):
 
 
 def test_nothing_of_the_ad_reaches_a_region_that_did_not_see_it(design):
-    layout = layouts.frame(design, learn(design), layouts.WORLDS[0], 0, lift_sd=1.0)
+    layout = layouts.frame(design, learn(design)[0][1], layouts.WORLDS[0], 0, lift_sd=1.0)
     effects = layouts.initial(design, layout).effects
     effects[layout.names["incremental"]] = 500.0
     assert model.responses(design, layout, effects)[0, ~design.exposed].sum() == 0.0

@@ -3,13 +3,20 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.integrate import quad
 from scipy.stats import norm
 
 import attribution as at
-from attribution.model import monitor
+from attribution.model import control, monitor, watching
+from attribution.model.design import build
+from attribution.model.fit import middle
 from attribution.model.history import learn
+from attribution.model.watching import evidence
+
+
+BRIEF = at.Settings(response_peak="10s", response_peak_logsd=0.2, window="60s")
 
 
 def test_the_half_normal_bayes_factor_equals_quadrature():
@@ -22,27 +29,86 @@ def test_the_half_normal_bayes_factor_equals_quadrature():
         assert told == pytest.approx(np.log(direct), abs=1e-6)
 
 
+def path(log_e: np.ndarray) -> monitor.Evidence:
+    flat = np.zeros(len(log_e))
+    return monitor.Evidence(
+        time=np.arange(float(len(log_e))), log_e=log_e, log_plain=log_e, estimate=flat, lower=flat - 1, upper=flat + 1,
+        sd=flat + 1, floor=flat + 1, expected=flat + 1, one_region=flat, explained=("",) * len(log_e),
+        kind=("",) * len(log_e), joint=flat,
+    )  # fmt: skip
+
+
 def test_a_decision_needs_two_looks_in_a_row_and_stops_the_path():
-    path = np.log([1.0, 30.0, 2.0, 25.0, 40.0, 3.0])
-    found = monitor.Evidence(time=np.arange(6.0), log_e=path, method="joint filter")
+    values = np.log([1.0, 30.0, 2.0, 25.0, 40.0, 3.0])
+    found = path(values)
     assert found.decided(0.05) == 4.0
-    assert np.exp(found.stopped(0.05)) == pytest.approx(40.0)
-    assert monitor.Evidence(time=np.arange(3.0), log_e=path[:3], method="").decided(0.05) is None
+    assert np.exp(found.log_e[found.last(0.05)]) == pytest.approx(40.0)
+    assert path(values[:3]).decided(0.05) is None
+    assert path(values[:0]).last(0.05) == -1
     assert (np.diff(found.anytime_p) <= 0).all()
     assert found.anytime_p[0] == 1.0
 
 
+def test_the_interval_over_time_is_a_normal_mixtures():
+    """|est| beyond the half-width exactly where the mixture's likelihood ratio against 0 passes 1/alpha."""
+    sd, scale, alpha = 3.0, 10.0, 0.05
+    half = float(monitor.over_time(np.array([sd]), scale, alpha)[0])
+    mixed = norm.logpdf(half, scale=np.hypot(sd, scale)) - norm.logpdf(half, scale=sd)
+    assert mixed == pytest.approx(-np.log(alpha), rel=1e-9)
+
+
+def test_looks_are_every_two_seconds_and_end_with_the_response(design):
+    close = (design.start + design.width)[monitor.ticks(design, 0) - 1] - design.onset[0]
+    np.testing.assert_allclose(close[:45], np.arange(2, 92, 2))
+    assert (np.diff(close[45:]) >= 10 - 1e-9).all()
+    assert close[-1] <= 600
+
+
+def test_a_look_at_fewer_bins_is_the_look_of_a_shorter_feed(halftime, design):
+    """The law of watching: what was known then, cut from a later design or built from the feed of the time."""
+    cut = halftime.airings["start"].iloc[0] + pd.Timedelta(seconds=20)
+    short = build(
+        halftime.counts.between(end=cut), halftime.airings, BRIEF, members=np.array([0]), others=np.empty(0, dtype=int),
+        social=halftime.social[halftime.social["time"] < cut],
+        audience=halftime.audience[halftime.audience["time"] < cut], context=halftime.context,
+    )  # fmt: skip
+    noise = middle(learn(design))
+    assert middle(learn(short)) == noise
+    then = evidence(short, noise, 0, BRIEF)
+    watching._kept.clear()  # so that nothing is remembered
+    now = evidence(design, noise, 0, BRIEF)
+    assert len(then.time) == 10
+    for name in ("time", "log_e", "log_plain", "estimate", "lower", "upper", "sd"):
+        np.testing.assert_allclose(getattr(then, name), getattr(now, name)[:10], rtol=1e-6, atol=1e-6, err_msg=name)
+
+
+def test_what_was_looked_at_before_is_remembered_and_the_same(design):
+    noise = middle(learn(design))
+    whole = evidence(design, noise, 0, BRIEF)
+    watching._kept.clear()
+    for count in (5, 17, 17, 60):
+        part = evidence(design.first(int(monitor.ticks(design, 0)[min(count, len(whole.time)) - 1])), noise, 0, BRIEF)
+        np.testing.assert_allclose(part.log_e, whole.log_e[: len(part.log_e)], atol=1e-9)
+
+
+def test_the_best_null_world_is_the_denominator(design):
+    """E* never exceeds the plain mixture's e-value: its denominator is the largest of the mixture's parts."""
+    found = evidence(design, middle(learn(design)), 0, BRIEF)
+    assert (found.log_e <= found.log_plain + 1e-9).all()
+    assert found.decided(0.05) is not None  # halftime has an effect
+
+
 def test_a_control_that_followed_is_credible_and_one_that_did_not_is_not(design):
-    noise = learn(design)
-    assert monitor.credibility(design, noise, 0).credible
+    noise = middle(learn(design))
+    assert control.credibility(design, noise, 0).credible
     start, width, y = design.fine
     rng = np.random.default_rng(0)
-    control = [design.regions.index("eu-west")]
+    spared = [design.regions.index("eu-west")]
     jumps = np.repeat(np.exp(0.8 * rng.normal(size=len(start) // 30 + 1)), 30)[: len(start)]
     y = y.copy()
-    y[control] = rng.poisson(np.nan_to_num(y[control]) * jumps)
+    y[spared] = rng.poisson(np.nan_to_num(y[spared]) * jumps)
     wild = replace(design, fine=(start, width, y))
-    found = monitor.credibility(wild, noise, 0)
+    found = control.credibility(wild, noise, 0)
     assert not found.credible
     assert found.ratio > 2
 
