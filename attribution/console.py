@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from attribution.analysis import Analysis
+    from attribution.planning import Plan
     from attribution.replay import Look
     from attribution.tables import Finding
 
@@ -108,6 +109,28 @@ def show_findings(findings: Iterable[Finding], *, empty: str = "") -> None:
         for name, text in (("where", finding.rows), ("harm", finding.harm), ("mend", finding.mend)):
             if text:
                 console.print(Text(f"  {name}: {clean(text)}"))
+
+
+def show_plan(plan: Plan) -> None:
+    """Print a plan: what is measured, on which airings against which controls, when it ends, under which hash."""
+    console = out()
+    spared = {name: ", ".join(regions) or "none" for name, regions in plan.controls}
+    rows = [
+        ("outcome", plan.outcome),
+        ("window", plan.window),
+        *(
+            (name, f"{start}, {length_s:g} s, {regions or 'all regions'}; controls: {spared[name]}")
+            for name, start, length_s, regions, _assignment in plan.airings
+        ),
+        ("judged together", ", ".join(plan.family)),
+        ("stopping", plan.stopping),
+        *(("data", rule) for rule in plan.data_rules),
+        *((name, str(value)) for name, value in plan.settings if name != "window" and value is not None),
+        ("locked", (plan.locked_at or "not yet") + (", after the first airing had begun" if plan.late else "")),
+        ("SHA-256", plan.sha256 or "none"),
+    ]
+    for name, text in rows:
+        console.print(Text(clean(f"{name}: {text}")))
 
 
 def _with_interval(row: Mapping[Any, Any], name: str, kind: str) -> str:

@@ -177,7 +177,7 @@ def lock(
     >>> world = at.simulate(at.SCENARIOS["halftime"], rng=7)
     >>> plan = lock(at.Settings(), world.airings, world.counts, at=pd.Timestamp("2026-02-08T18:00Z"))
     >>> plan.controls, plan.late, verify(plan)
-    ((('WWE_HALFTIME', ('eu-west',)),), False, True)
+    ((('HALFTIME_PRIME', ('eu-west',)),), False, True)
     """
     moment = pd.Timestamp(at)
     if moment.tzinfo is None:

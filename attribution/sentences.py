@@ -219,7 +219,9 @@ def speaking_for(case: Case) -> tuple[str, ...]:
         )
         rows.append(f"{_listed(case.controls)} saw no ad and followed the exposed regions before it{ratio}.")
     if case.fed and np.isfinite(case.surge):
-        rows.append(f"the social feed was taken into account: {signed(case.surge)} conversions are organic surge.")
+        rows.append(
+            f"the social feed was taken into account: it explains {signed(case.surge)} conversions of the window."
+        )
     return tuple(rows)
 
 
