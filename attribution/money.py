@@ -102,14 +102,16 @@ def money_frame(
     ['cost per incremental', 5.0, 2.5, 20.0]
     """
     low, middle, high = amount
-    missing = f"{' and '.join(cash.missing)} unknown" if cash.missing else ""
     rows: list[tuple] = [
-        (name, what, figure(middle), figure(low), figure(high), missing if np.isnan(figure(middle)) else "")
-        for what, figure in (("iroas", cash.iroas), ("roi", cash.roi))
+        (name, what, figure(middle), figure(low), figure(high), _unknown(cash, needed))
+        for what, figure, needed in (
+            ("iroas", cash.iroas, {"spend", "value"}),
+            ("roi", cash.roi, {"spend", "value", "margin"}),
+        )
     ]
     cost, status = cost_per_incremental(cash.spend, middle, probability_positive), ""
     if not cash.spend > 0:
-        status = "spend unknown"
+        status = _unknown(cash, {"spend"})
     elif np.isnan(cost):
         status = f"not estimable: P(incremental <= 0) is {1 - probability_positive:.1%}"
     elif low <= 0:
@@ -118,3 +120,9 @@ def money_frame(
     ends = (cash.spend / high if known else np.nan, cash.spend / low if known and low > 0 else np.nan)
     rows.append((name, "cost per incremental", cost, *ends, status))
     return pd.DataFrame(rows, columns=["airing", "what", "value", "lower", "upper", "status"])
+
+
+def _unknown(cash: Money, needed: set[str]) -> str:
+    """Return which of the figures that are needed is unknown, in words; empty when none is."""
+    names = [name for name in cash.missing if name in needed]
+    return f"{' and '.join(names)} unknown" if names else ""
