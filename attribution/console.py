@@ -146,8 +146,9 @@ def as_json(result: Analysis) -> dict[str, Any]:
     Returns
     -------
     dict
-        version, verdict (the word), sentence, as_of, fingerprint, settings, findings, and airings: the rows of the
-        table, each with its sentence, evidence for and against, what would change it, and reasons (column -> why).
+        version, verdict (the word), sentence, as_of, fingerprint, settings, plan (what the locked plan says), gap,
+        money, bounds and together (rows of those tables), findings, and airings: the rows of the table, each with its
+        sentence, evidence for and against, what would change it, and reasons (column -> why).
     """
     rows = []
     for row, verdict in zip(result.table.to_dict("records"), result.verdicts, strict=True):
@@ -169,6 +170,11 @@ def as_json(result: Analysis) -> dict[str, Any]:
         "as_of": plain_value(result.as_of),
         "fingerprint": result.fingerprint,
         "settings": asdict(result.settings),
+        "plan": list(result.plan_notes),
+        **{
+            name: [{str(k): plain_value(v) for k, v in row.items()} for row in getattr(result, name).to_dict("records")]
+            for name in ("gap", "money", "bounds", "together")
+        },
         "findings": [finding._asdict() for finding in result.findings],
         "airings": rows,
     }
