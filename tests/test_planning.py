@@ -9,6 +9,7 @@ import pytest
 from scipy.stats import binom, norm
 
 import attribution as at
+from attribution.kernels import Kernel, bin_mass
 from attribution.planning import Plan, difference, draft, kept, lock, minimum_detectable_lift, verify
 
 BEFORE = pd.Timestamp("2026-02-08T18:00:00Z")
@@ -143,14 +144,32 @@ def test_the_answer_says_whether_the_plan_was_kept():
     pd.testing.assert_frame_equal(without.table, kept_to.table)
 
 
+def clean(seed, lift):
+    """Two regions at 30 a second for ten minutes, the ad in one of them; what the fit says of it."""
+    bins, onset = 690, 600
+    start = (np.datetime64("2026-02-08T20:31:00") + np.arange(bins)).astype("datetime64[ns]")
+    mass = bin_mass(Kernel(family="gamma", mode=10.0, shape=3.0), np.arange(float(bins)), np.ones(bins), float(onset))
+    expected = np.full((bins, 2), 30.0)
+    expected[:, 0] += lift * 30 * 60 * mass / mass[onset : onset + 60].sum()
+    counts = at.Counts(
+        start=start, width=np.ones(bins), regions=("north", "south"), completeness=np.ones((bins, 2)),
+        values=np.random.default_rng(seed).poisson(expected).astype(float)[:, :, None, None],
+    )  # fmt: skip
+    airing = pd.DataFrame({"airing": ["A"], "start": [START], "length_s": [30.0], "regions": ["north"]})
+    settings = at.Settings(window="60s", kernel="gamma", response_peak="10s", response_peak_logsd=0.0, history="10min")
+    return at.analyze(counts, airing, settings).table.iloc[0]
+
+
 def test_the_minimum_detectable_lift_is_found_four_times_out_of_five():
-    """Simulated power of the interval at that lift: 80%, within the binomial spread of 4,000 seeds."""
-    rng = np.random.default_rng(21)
-    base, seeds = 2400.0, 4000
-    sd = np.sqrt(base) * 1.3
-    lift = minimum_detectable_lift(sd, base)
-    found = base * lift + sd * rng.standard_normal(seeds)
-    claimed = (found - norm.ppf(0.975) * sd > 0).sum()
-    assert binom.ppf(0.001, seeds, 0.8) <= claimed <= binom.ppf(0.999, seeds, 0.8)
-    assert np.isnan(minimum_detectable_lift(sd, 0.0))
-    assert minimum_detectable_lift(sd, base, power=0.9) > lift > minimum_detectable_lift(sd, base, alpha=0.1)
+    """The lift that fits without an ad promise, put into 40 other seeds: the power is 80%, within binomial spread."""
+    promised = float(np.mean([clean(seed, 0.0)["minimum_detectable_lift"] for seed in range(3)]))
+    seeds = 40
+    found = sum(clean(100 + seed, promised)["incremental_lower"] > 0 for seed in range(seeds))
+    assert binom.ppf(0.001, seeds, 0.8) <= found <= binom.ppf(0.999, seeds, 0.8)
+
+
+def test_the_minimum_detectable_lift_is_the_formula():
+    lift = minimum_detectable_lift(64.0, 2400.0)
+    assert norm.sf(norm.ppf(0.975) - lift * 2400 / 64) == pytest.approx(0.8, abs=1e-9)
+    assert np.isnan(minimum_detectable_lift(64.0, 0.0))
+    assert minimum_detectable_lift(64.0, 2400.0, power=0.9) > lift > minimum_detectable_lift(64.0, 2400.0, alpha=0.1)
