@@ -98,8 +98,8 @@ def money_frame(
     Examples
     --------
     >>> found = money_frame("A", Money(spend=1000.0, value=10.0, margin=0.5), (50.0, 200.0, 400.0), 0.99)
-    >>> found.iloc[2][["what", "value", "lower", "upper"]].tolist()
-    ['cost per incremental', 5.0, 2.5, 20.0]
+    >>> found["what"].tolist(), found["value"].tolist()
+    (['iroas', 'roi', 'cost per incremental'], [2.0, 0.0, 5.0])
     """
     low, middle, high = amount
     rows: list[tuple] = [
