@@ -19,17 +19,20 @@ from attribution.airings import normalise
 from attribution.answers import TABLE, Answer, answer, detected, silent
 from attribution.checks import preflight
 from attribution.counts import masked
-from attribution.frames import bins
+from attribution.faults import clock_sd
+from attribution.frames import bins, together_frame
 from attribution.model import design as designs
 from attribution.model import fit as fast
 from attribution.model import windows
 from attribution.model.decompose import centre, draw
+from attribution.planning import draft, kept
 from attribution.settings import Settings
-from attribution.verdict import Verdict, summarise
+from attribution.verdict import Verdict, annotated, signed, summarise
 
 if TYPE_CHECKING:
     from attribution.counts import Counts
     from attribution.model.design import Design
+    from attribution.planning import Plan
     from attribution.tables import Finding
 
 DRAWS = 200
@@ -47,6 +50,10 @@ FRAMES = {
     "shares": "airing dimension category share lower upper raw",
     "kernel": "airing lag_s density lower upper",
     "worlds": "airing world weight",
+    "gap": "airing what seconds lower upper",
+    "money": "airing what value lower upper status",
+    "bounds": "airing loss lower upper",
+    "together": "airing other correlation incremental lower upper",
 }
 """Columns of the tables beside the answer, also where they hold no row."""
 
@@ -79,12 +86,22 @@ class Analysis:
         airing, lag_s, density, lower, upper: the response, averaged over the kernels by their evidence.
     worlds
         airing, world, weight: what else the model thought may have moved the counts.
+    gap
+        airing, what (onset, mode, mean), seconds, lower, upper: from having seen the ad to the response.
+    money
+        airing, what (iroas, roi, cost per incremental), value, lower, upper, status: why a figure is unknown.
+    bounds
+        airing, loss, lower, upper: the incremental if a loss that nobody counted were that large; no row without one.
+    together
+        airing, other, correlation, incremental, lower, upper: pairs that cannot be told apart, and their sum.
     verdicts, verdict
         One an airing, and the answer as a whole.
     reasons
         airing, column, reason: why a figure of the table is unknown.
     findings
         What preflight and the readers found.
+    plan_notes
+        What the locked plan says for this analysis, and against it; empty without a plan.
     airings, settings, fingerprint, version, as_of
         The airings as analysed, the choices, a hash over data, settings and version, the version, the end of the data.
     """
@@ -96,10 +113,15 @@ class Analysis:
     shares: pd.DataFrame
     kernel: pd.DataFrame
     worlds: pd.DataFrame
+    gap: pd.DataFrame
+    money: pd.DataFrame
+    bounds: pd.DataFrame
+    together: pd.DataFrame
     verdicts: tuple[Verdict, ...]
     verdict: Verdict
     reasons: pd.DataFrame
     findings: tuple[Finding, ...]
+    plan_notes: tuple[str, ...]
     airings: pd.DataFrame
     settings: Settings
     fingerprint: str
@@ -121,6 +143,7 @@ def analyze(
     audience: pd.DataFrame | None = None,
     context: pd.DataFrame | None = None,
     exposures: pd.DataFrame | None = None,
+    plan: Plan | None = None,
 ) -> Analysis:
     """Answer for every airing whether it caused these conversions.
 
@@ -134,6 +157,8 @@ def analyze(
         The choices; the defaults when absent.
     social, audience, context, exposures
         The feeds and declared moments, as their readers return them; each may be absent.
+    plan
+        What was locked before the airing; the verdicts say whether it was kept, and its family is judged together.
 
     Returns
     -------
@@ -149,30 +174,28 @@ def analyze(
     airings = normalise(airings, "airings")
     given = {"social": social, "audience": audience, "context": context, "exposures": exposures}
     feeds = {name: None if frame is None else normalise(frame, name) for name, frame in given.items()}
-    unknown = sorted({r for named in airings["regions"] for r in named.split("|") if r} - set(counts.regions))
-    if unknown:
-        raise ValueError(
-            f"airings name regions {unknown}, the counts have {list(counts.regions)}; rename one of the two"
-        )
+    _known_regions(airings, counts)
     known = len(counts.start) > 0
+    choices = settings if settings.clock_sd is not None else settings.replace(clock_sd=clock_sd(counts, airings))
     checked = preflight(counts, airings, context=feeds["context"]) if known else []
     left_out = masked(counts) if known else None
     answers: dict[int, Answer] = {}
     bands: list[pd.DataFrame] = []
-    started, groups = _groups(counts, airings, settings)
+    started, groups = _groups(counts, airings, choices)
     if settings.baseline == "brief":
         answers |= {int(a): detected(counts, airings.iloc[a], settings) for a in started}
         groups = []
     with _one_thread().limit(limits=1, user_api="blas"):  # small matrices: more threads only wait for one another
         for number, members in enumerate(groups):
             others = np.setdiff1d(started, members)
-            design = designs.build(counts, airings, settings, members=members, others=others, masked=left_out, **feeds)
+            design = designs.build(counts, airings, choices, members=members, others=others, masked=left_out, **feeds)
             if design is not None:
-                found = _fitted(counts, airings, settings, design, number)
+                found = _fitted(counts, airings, choices, design, number)
                 answers |= found[0]
                 bands += found[1]
     ordered = [answers.get(a) or silent(counts, airings.iloc[a]) for a in range(len(airings))]
-    verdicts = tuple(answer.verdict for answer in ordered)
+    notes = _notes(plan, settings, airings, counts)
+    verdicts = tuple(annotated(answer.verdict, speaks_for=notes[0], against=notes[1]) for answer in ordered)
     return Analysis(
         table=pd.DataFrame([answer.row for answer in ordered], columns=TABLE),
         total=_stack([frame.drop(columns="region") for frame in bands if frame["region"].iloc[0] == TOGETHER], BINS),
@@ -182,11 +205,12 @@ def analyze(
             for name, columns in FRAMES.items()
         },
         verdicts=verdicts,
-        verdict=summarise(verdicts, alpha=settings.alpha),
+        verdict=summarise(verdicts, alpha=settings.alpha, family=None if plan is None else plan.family),
         reasons=pd.DataFrame(
             [(a.row["airing"], column, reason) for a in ordered for column, reason in a.reasons.items()],
             columns=["airing", "column", "reason"],
         ),
+        plan_notes=(*notes[0], *notes[1]),
         findings=(*counts.findings, *airings.attrs["findings"], *checked),
         airings=airings,
         settings=settings,
@@ -215,7 +239,42 @@ def _fitted(
     for r, region in enumerate(design.regions):
         frames.append(bins(design, middle, parts, settings, number, region, np.arange(len(design.regions)) == r))
     answers = {int(a): answer(counts, airings.iloc[a], settings, fit, middle, j) for j, a in enumerate(design.airings)}
-    return answers, frames
+    pairs = together_frame([str(airings["airing"].iloc[a]) for a in design.airings], fit, settings)
+    return {a: _with_pairs(found, pairs) for a, found in answers.items()}, frames
+
+
+def _with_pairs(found: Answer, pairs: pd.DataFrame) -> Answer:
+    """Add to an answer the pairs that its airing cannot be told apart from; each pair's row stands once."""
+    name = found.row["airing"]
+    mine = pairs[(pairs["airing"] == name) | (pairs["other"] == name)]
+    said = [
+        f"{row.airing} and {row.other} cannot be told apart (correlation {row.correlation:.2f}); together they brought "
+        f"{signed(row.incremental)} conversions ({signed(row.lower)} to {signed(row.upper)})."
+        for row in mine.itertuples()
+    ]
+    return found._replace(
+        verdict=annotated(found.verdict, against=said),
+        frames=found.frames | {"together": mine[mine["airing"] == name]},
+    )
+
+
+def _known_regions(airings: pd.DataFrame, counts: Counts) -> None:
+    """Refuse airings in regions that the counts do not have."""
+    unknown = sorted({r for named in airings["regions"] for r in named.split("|") if r} - set(counts.regions))
+    if unknown:
+        raise ValueError(
+            f"airings name regions {unknown}, the counts have {list(counts.regions)}; rename one of the two"
+        )
+
+
+def _notes(
+    plan: Plan | None, settings: Settings, airings: pd.DataFrame, counts: Counts
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what the locked plan says for and against this analysis; of its family, the airings that are here."""
+    if plan is None:
+        return (), ()
+    here = set(airings["airing"])
+    return kept(plan, draft(settings, airings, counts, family=[name for name in plan.family if name in here]))
 
 
 def _groups(counts: Counts, airings: pd.DataFrame, settings: Settings) -> tuple[np.ndarray, list[np.ndarray]]:

@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr
 
-from attribution.frames import evidence_frame, kernel_frame
+from attribution.faults import unknown_loss, worst_case
+from attribution.frames import bounds_frame, evidence_frame, gap_frame, kernel_frame, weighted_quantiles
 from attribution.model import fit as fast
 from attribution.model import control, monitor, watching, windows
 from attribution.model.brief import brief
 from attribution.model.decompose import centre
-from attribution.money import money
+from attribution.money import money, money_frame
+from attribution.planning import minimum_detectable_lift
 from attribution.shares import share_table
 from attribution.verdict import Case, Verdict, decide, duration, judge, signed
 
@@ -80,12 +82,11 @@ def answer(counts: Counts, airing: pd.Series, settings: Settings, fit: fast.Fit,
     watched = watching.evidence(design, fit.noise, j, settings)
     trust = control.credibility(design, fit.noise, j)
     cash = money(airing, settings)
-    peak = _weighted_quantiles(design.peak, fit.kernel_weight(), _levels(settings))
+    peak = weighted_quantiles(design.peak, fit.kernel_weight(), _levels(settings))
     second = _second_opinion(fit, j, settings)
     amount = (low, middle, high)
-    case = _case(
-        counts, airing, settings, fit, parts, j, amount, lift, expected, spread, watched, trust, cash, second
-    )
+    case = _case(counts, airing, settings, fit, parts, j, amount, lift, expected, spread, watched, trust, cash, second)
+    case = _faulty(case, counts, settings, float(design.start[0]), float(design.onset[j] + design.window[j]))
     verdict = judge(case)
     row = _row(airing, counts.regions, case, watched, cash, peak, second) | {
         "rung": verdict.rung,
@@ -94,6 +95,9 @@ def answer(counts: Counts, airing: pd.Series, settings: Settings, fit: fast.Fit,
     frames = {
         "evidence": evidence_frame(name, watched, _words(case, watched, settings, _arrived(fit, watched, j))),
         "kernel": kernel_frame(name, fit, settings),
+        "gap": gap_frame(name, fit, settings),
+        "money": money_frame(name, cash, amount, case.probability_positive),
+        "bounds": bounds_frame(name, case.worst_loss, case.worst_lower, case.worst_upper),
         "worlds": pd.DataFrame(
             [(name, *pair) for pair in fit.world_weight().items()], columns=["airing", "world", "weight"]
         ),
@@ -139,8 +143,8 @@ def _row(
         "probability_positive": case.probability_positive,
         "e_value": float(np.exp(min(case.log_e, 700.0))),
         "anytime_p": float(watched.anytime_p[-1]) if len(watched.log_e) else 1.0,
-        "placebo_p": np.nan,
-        "placebos": np.nan,
+        "placebo_p": case.placebo_p,
+        "placebos": float(case.placebos) if case.placebos_needed else np.nan,
         "response_peak": peak[1],
         "response_peak_lower": peak[0],
         "response_peak_upper": peak[2],
@@ -221,7 +225,7 @@ def _case(
         surge=float(parts.organic[seen].sum(axis=0) @ inside) if design.fed else np.nan,
         smallest_lift=smallest,
         smallest_why=why,
-        detectable=float((ndtri(1 - settings.alpha / 2) + ndtri(0.8)) * spread / expected),
+        detectable=minimum_detectable_lift(spread, expected, alpha=settings.alpha),
         alpha=settings.alpha,
         in_break=bool(len(design.breaks) and (design.breaks @ inside > 0).any()),
         complete=complete,
@@ -267,6 +271,16 @@ def _arrived(fit: fast.Fit, watched: monitor.Evidence, j: int) -> np.ndarray:
     return so_far[np.searchsorted(close, watched.time - 1e-6)]
 
 
+def _faulty(case: Case, counts: Counts, settings: Settings, start: float, end: float) -> Case:
+    """Return the case with what the clocks and the losses that nobody counted leave open (methods, section 8)."""
+    loss = unknown_loss(counts, start, end)
+    low, high = worst_case(
+        case.lower, case.upper, counterfactual=case.counterfactual, incremental=case.incremental, loss=loss
+    )
+    timing = np.nan if settings.clock_sd is None else settings.clock_sd
+    return case._replace(timing_sd_s=timing, worst_loss=loss, worst_lower=low, worst_upper=high)
+
+
 def _rung(assignment: str, controlled: bool) -> int:
     """Return how the answer is identified; randomisation counts only as the airings' table declares it."""
     if assignment == "randomised holdout" and controlled:
@@ -293,16 +307,6 @@ def _mixture_sd(fit: fast.Fit, j: int) -> float:
 
 def _levels(settings: Settings) -> tuple[float, float, float]:
     return settings.alpha / 2, 0.5, 1 - settings.alpha / 2
-
-
-def _weighted_quantiles(value: np.ndarray, weight: np.ndarray, levels: tuple[float, ...]) -> list[float]:
-    """Quantiles of a grid of values with weights, interpolated on the log scale between the grid's points."""
-    points, position = np.unique(value, return_inverse=True)
-    mass = np.bincount(position, weights=weight)
-    if len(points) == 1:
-        return [float(points[0])] * len(levels)
-    middle = np.cumsum(mass) - mass / 2
-    return [float(np.exp(np.interp(p, middle / mass.sum(), np.log(points)))) for p in levels]
 
 
 def _shares(counts: Counts, airing: pd.Series, fit: fast.Fit, j: int, settings: Settings) -> pd.DataFrame:

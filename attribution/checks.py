@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from attribution.counts import outages
+from attribution.faults import early_rises, too_early
 from attribution.tables import SHOWN, Finding, count_of
 
 if TYPE_CHECKING:
@@ -275,32 +276,14 @@ def _clock(counts: Counts, airings: pd.DataFrame) -> list[Finding]:
                 "use delivered times (as-run to the second)",
             )
         )
-    total = np.nansum(counts.total, axis=1)
-    sums, known = np.concatenate([[0.0], np.cumsum(total)]), np.concatenate([[0.0], np.cumsum(counts.width)])
-    near, far = max(120.0, width), max(900.0, 8 * width)
-    scores, names = [], []
-    ordered = np.sort(start)
-    for name, moment in zip(airings["airing"], start, strict=True):
-        if np.searchsorted(ordered, moment) > np.searchsorted(ordered, moment - far - RESPONSE):
-            continue  # an earlier airing's response is part of this rise
-        a, b, c = (np.searchsorted(counts.seconds, moment - lag) for lag in (far, near, 0.0))
-        if b - a < 3 or c <= b:
-            continue
-        blocks = total[a:b]
-        level, expected = (sums[b] - sums[a]) / (known[b] - known[a]), 0.0
-        expected = level * (known[c] - known[b])
-        spread = max(float(np.var(blocks)) / max(float(blocks.mean()), 1e-9), 1.0)
-        if expected > 0:
-            wander = 0.2 * expected  # rates wander by 20% from one minute to the next
-            scores.append((sums[c] - sums[b] - expected) / np.sqrt(spread * expected + wander**2))
-            names.append(name)
-    if scores and np.sum(scores) / np.sqrt(len(scores)) > 4:
-        early = [name for name, score in zip(names, scores, strict=True) if score > 2]
+    scores, near = early_rises(counts, airings)
+    if too_early(scores):
+        early = [name for name, score in scores.items() if score > 2]
         out.append(
             Finding(
                 "warning",
                 f"counts rise in the {near:g} s before airings start",
-                _listed(early or names),
+                _listed(early or scores),
                 "the clocks may differ, or something else starts first (a break, a goal)",
                 "compare one known moment in both clocks; declare breaks in the context",
             )

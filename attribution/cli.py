@@ -25,6 +25,7 @@ from attribution.console import (
     show,
     show_findings,
     show_look,
+    show_plan,
     write_json,
 )  # fmt: skip
 
@@ -51,6 +52,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+plans = typer.Typer(help="The plan: lock it before the airing, show it, compare two.", no_args_is_help=True)
+app.add_typer(plans, name="plan")
+
+PlanFile = Annotated[Path, typer.Argument(metavar="PLAN", help="A plan that `attribution plan lock` wrote.")]
 Outcomes = Annotated[
     Path, typer.Argument(metavar="COUNTS_OR_EVENTS", help="Conversions: counts by time, or one row an event.")
 ]
@@ -160,10 +165,13 @@ def analyze(
     cumulative: Cumulative = False,
     width: Width = None,
     kind: Kind = None,
+    plan: Annotated[Path | None, typer.Option(help="The locked plan: the answer says whether it was kept.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write the report: one HTML file that opens offline.")] = None,
     json_file: JsonFile = None,
 ) -> None:
     """Answer for every airing whether it caused these conversions."""
+    from attribution.planning import Plan
+
     with one_sentence():
         choices = read_settings(settings)
         counts = read_conversions(conversions, pairs(column), tz, cumulative=cumulative, width=width, kind=kind)
@@ -176,6 +184,7 @@ def analyze(
             social=None if social is None else at.read_social(social, tz=tz),
             audience=None if audience is None else at.read_audience(audience, tz=tz),
             context=None if context is None else at.read_context(context, tz=tz),
+            plan=None if plan is None else Plan.load(plan),
         )
         if json_file is not None:
             write_json(as_json(result), json_file)
@@ -300,3 +309,63 @@ def simulate(
         console.print(
             Text(clean(f"next: attribution analyze {place / 'events.parquet'} {place / 'airings.csv'} {feeds}"))
         )
+
+
+@plans.command("lock", epilog=EXIT_CODES)
+def plan_lock(
+    conversions: Outcomes,
+    airings: AirLog,
+    plan: PlanFile,
+    *,
+    moment_of_lock: Annotated[
+        str | None, typer.Option("--at", metavar="MOMENT", help="Moment of the lock; by default now.")
+    ] = None,
+    family: Annotated[
+        list[str] | None, typer.Option(help="An airing to be judged together with the others named; all by default.")
+    ] = None,
+    late: Annotated[bool, typer.Option("--late", help="The first airing has begun; the plan is kept as late.")] = False,
+    settings: SettingsFile = None,
+    tz: Zone = None,
+    column: Columns = None,
+    airings_column: AirColumns = None,
+    kind: Kind = None,
+) -> None:
+    """Lock what will be done, before the airing: writes PLAN with its hash. Of the conversions only labels are used."""
+    import pandas as pd
+
+    from attribution.planning import lock
+
+    with one_sentence():
+        if plan.exists():
+            raise ValueError(f"{plan} is there already; a locked plan is not replaced: give another name")
+        counts = read_conversions(conversions, pairs(column), tz, cumulative=False, width=None, kind=kind)
+        log = at.read_airings(airings, columns=pairs(airings_column, "--airings-column"), tz=tz)
+        when = pd.Timestamp.now("UTC").floor("s") if moment_of_lock is None else moment(moment_of_lock, tz, "--at")
+        locked = lock(read_settings(settings), log, counts, at=when, family=family, late=late)
+        remark(f"plan: {locked.save(plan)}")
+        show_plan(locked)
+
+
+@plans.command("show", epilog=EXIT_CODES)
+def plan_show(plan: PlanFile) -> None:
+    """Show a plan and whether its hash fits. Exit code 1 when it does not."""
+    from attribution.planning import Plan, verify
+
+    with one_sentence():
+        found = Plan.load(plan)
+        show_plan(found)
+        if not verify(found):
+            raise ValueError(f"{plan}: the hash does not fit; the plan was altered after it was locked")
+
+
+@plans.command("diff", epilog=EXIT_CODES)
+def plan_diff(
+    plan: PlanFile, other: Annotated[Path, typer.Argument(metavar="OTHER", help="The plan to compare with.")]
+) -> None:
+    """Say what differs between two plans, a line each."""
+    from attribution.planning import Plan, difference
+
+    with one_sentence():
+        lines = difference(Plan.load(plan), Plan.load(other))
+        for line in lines or ("nothing differs",):
+            out().print(Text(clean(line)))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from attribution.analysis import Analysis
+    from attribution.planning import Plan
     from attribution.replay import Look
     from attribution.tables import Finding
 
@@ -110,6 +111,28 @@ def show_findings(findings: Iterable[Finding], *, empty: str = "") -> None:
                 console.print(Text(f"  {name}: {clean(text)}"))
 
 
+def show_plan(plan: Plan) -> None:
+    """Print a plan: what is measured, on which airings against which controls, when it ends, under which hash."""
+    console = out()
+    spared = {name: ", ".join(regions) or "none" for name, regions in plan.controls}
+    rows = [
+        ("outcome", plan.outcome),
+        ("window", plan.window),
+        *(
+            (name, f"{start}, {length_s:g} s, {regions or 'all regions'}; controls: {spared[name]}")
+            for name, start, length_s, regions, _assignment in plan.airings
+        ),
+        ("judged together", ", ".join(plan.family)),
+        ("stopping", plan.stopping),
+        *(("data", rule) for rule in plan.data_rules),
+        *((name, str(value)) for name, value in plan.settings if name != "window" and value is not None),
+        ("locked", (plan.locked_at or "not yet") + (", after the first airing had begun" if plan.late else "")),
+        ("SHA-256", plan.sha256 or "none"),
+    ]
+    for name, text in rows:
+        console.print(Text(clean(f"{name}: {text}")))
+
+
 def _with_interval(row: Mapping[Any, Any], name: str, kind: str) -> str:
     """Write an estimate with its interval, where that is known."""
     from attribution.reports import figure, interval
@@ -123,8 +146,9 @@ def as_json(result: Analysis) -> dict[str, Any]:
     Returns
     -------
     dict
-        version, verdict (the word), sentence, as_of, fingerprint, settings, findings, and airings: the rows of the
-        table, each with its sentence, evidence for and against, what would change it, and reasons (column -> why).
+        version, verdict (the word), sentence, as_of, fingerprint, settings, plan (what the locked plan says), gap,
+        money, bounds and together (rows of those tables), findings, and airings: the rows of the table, each with its
+        sentence, evidence for and against, what would change it, and reasons (column -> why).
     """
     rows = []
     for row, verdict in zip(result.table.to_dict("records"), result.verdicts, strict=True):
@@ -146,6 +170,11 @@ def as_json(result: Analysis) -> dict[str, Any]:
         "as_of": plain_value(result.as_of),
         "fingerprint": result.fingerprint,
         "settings": asdict(result.settings),
+        "plan": list(result.plan_notes),
+        **{
+            name: [{str(k): plain_value(v) for k, v in row.items()} for row in getattr(result, name).to_dict("records")]
+            for name in ("gap", "money", "bounds", "together")
+        },
         "findings": [finding._asdict() for finding in result.findings],
         "airings": rows,
     }

@@ -6,6 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import brentq
+from scipy.special import ndtr
+
+from attribution.kernels import Delayed
 
 if TYPE_CHECKING:
     from attribution.model import fit as fast
@@ -13,6 +17,13 @@ if TYPE_CHECKING:
     from attribution.model.decompose import Parts
     from attribution.model.design import Design
     from attribution.settings import Settings
+
+
+TOGETHER_CORRELATION = 0.8
+"""Two airings whose incrementals are correlated beyond this (either way) are told together (methods, section 7)."""
+
+ONSET = 0.05
+"""Share of the responses that have come at the onset of the causal gap."""
 
 
 def moments(seconds: np.ndarray) -> pd.DatetimeIndex:
@@ -81,3 +92,75 @@ def kernel_frame(name: str, fit: fast.Fit, settings: Settings) -> pd.DataFrame:
         at = np.minimum((share < level).sum(axis=0), len(weight) - 1)
         ends.append(np.take_along_axis(density, np.take_along_axis(order, at[None], axis=0), axis=0)[0])
     return pd.DataFrame({"airing": name, "lag_s": lag, "density": weight @ density, "lower": ends[0], "upper": ends[1]})
+
+
+def weighted_quantiles(value: np.ndarray, weight: np.ndarray, levels: tuple[float, ...]) -> list[float]:
+    """Quantiles of a grid of values with weights, interpolated on the log scale between the grid's points.
+
+    Examples
+    --------
+    >>> [round(q, 1) for q in weighted_quantiles(np.array([10.0, 20.0, 40.0]), np.array([0.25, 0.5, 0.25]), (0.5,))]
+    [20.0]
+    """
+    points, position = np.unique(value, return_inverse=True)
+    mass = np.bincount(position, weights=weight)
+    if len(points) == 1:
+        return [float(points[0])] * len(levels)
+    middle = np.cumsum(mass) - mass / 2
+    return [float(np.exp(np.interp(p, middle / mass.sum(), np.log(points)))) for p in levels]
+
+
+def gap_frame(name: str, fit: fast.Fit, settings: Settings) -> pd.DataFrame:
+    """Return the causal gap: seconds from exposure to the onset (5%), the mode and the mean of the response.
+
+    Of the lag of a viewer who has seen the ad, without any stream delay; intervals over the kernels by their evidence.
+    """
+    lags = [kernel.kernel if isinstance(kernel, Delayed) else kernel for kernel in fit.design.kernels]
+    weight, levels = fit.kernel_weight(), (0.5, settings.alpha / 2, 1 - settings.alpha / 2)
+    moments_of = {
+        "onset": np.array([float(lag.quantile(ONSET)) for lag in lags]),
+        "mode": fit.design.peak,
+        "mean": np.array([float(lag.mean) for lag in lags]),
+    }
+    rows = [(name, what, *weighted_quantiles(seconds, weight, levels)) for what, seconds in moments_of.items()]
+    return pd.DataFrame(rows, columns=["airing", "what", "seconds", "lower", "upper"])
+
+
+def bounds_frame(name: str, loss: float, lower: float, upper: float) -> pd.DataFrame:
+    """Return the worst-case interval where a loss is unknown; no row where every loss is known."""
+    rows = [(name, loss, lower, upper)] if np.isfinite(loss) else []
+    return pd.DataFrame(rows, columns=["airing", "loss", "lower", "upper"])
+
+
+def together_frame(names: list[str], fit: fast.Fit, settings: Settings) -> pd.DataFrame:
+    """Return the pairs of a group that cannot be told apart, with their sum and its interval (methods, section 7).
+
+    The correlation is that of the whole mixture: within its components, and between their means.
+    """
+    sd = np.sqrt(np.maximum(np.diagonal(fit.cov, axis1=1, axis2=2), 1e-300))
+    inside = fit.window_sd / sd
+    cov = fit.cov * inside[:, :, None] * inside[:, None, :]
+    mean = fit.window_mean
+    centre = fit.weight @ mean
+    apart = mean - centre
+    total = np.einsum("c,cij->ij", fit.weight, cov + apart[:, :, None] * apart[:, None, :])
+    spread = np.sqrt(np.maximum(np.diagonal(total), 1e-300))
+    rows = []
+    for i in range(len(names)):
+        for j in range(i + 1, len(names)):
+            correlation = float(total[i, j] / (spread[i] * spread[j]))
+            if abs(correlation) > TOGETHER_CORRELATION:
+                both = cov[:, i, i] + cov[:, j, j] + 2 * cov[:, i, j]
+                ends = _mixture_quantiles(fit.weight, mean[:, i] + mean[:, j], both, settings.alpha)
+                rows.append((names[i], names[j], correlation, *ends))
+    return pd.DataFrame(rows, columns=["airing", "other", "correlation", "incremental", "lower", "upper"])
+
+
+def _mixture_quantiles(weight: np.ndarray, mean: np.ndarray, variance: np.ndarray, alpha: float) -> list[float]:
+    """Return median, lower and upper end of a mixture of normals."""
+    sd = np.sqrt(np.maximum(variance, 1e-12))
+    low, high = float((mean - 12 * sd).min()), float((mean + 12 * sd).max())
+    return [
+        float(brentq(lambda x, p=p: float(weight @ ndtr((x - mean) / sd)) - p, low, high))  # pyright: ignore[reportArgumentType]  full_output is off
+        for p in (0.5, alpha / 2, 1 - alpha / 2)
+    ]

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from attribution.settings import Settings
 
 
@@ -64,6 +63,66 @@ def money(airing: pd.Series, settings: Settings) -> Money:
     return Money(spend if spend > 0 else np.nan, own["value"], own["margin"])
 
 
+DOUBT = 0.05
+"""Above this P(incremental <= 0) a cost per incremental conversion is not estimable (methods, section 7)."""
+
+
 def cost_per_incremental(spend: float, incremental: float, probability_positive: float) -> float:
-    """Spend / incremental; NaN ("not estimable") when P(incremental <= 0) exceeds 5% (methods, section 7)."""
-    return spend / incremental if probability_positive >= 0.95 and incremental > 0 else np.nan
+    """Spend / incremental; NaN ("not estimable") when P(incremental <= 0) exceeds 5% (methods, section 7).
+
+    Examples
+    --------
+    >>> cost_per_incremental(1000.0, 100.0, 0.99), cost_per_incremental(1000.0, 100.0, 0.9)
+    (10.0, nan)
+    """
+    return spend / incremental if 1 - probability_positive <= DOUBT and incremental > 0 else np.nan
+
+
+def money_frame(
+    name: str, cash: Money, amount: tuple[float, float, float], probability_positive: float
+) -> pd.DataFrame:
+    """Return what an airing brought for what it cost: iROAS, ROI and the cost of an incremental conversion.
+
+    Parameters
+    ----------
+    amount
+        Lower end, estimate and upper end of the incremental.
+    probability_positive
+        P(incremental > 0).
+
+    Returns
+    -------
+    pd.DataFrame
+        airing, what, value, lower, upper, status: why a figure is unknown, in words; empty where it is known.
+
+    Examples
+    --------
+    >>> found = money_frame("A", Money(spend=1000.0, value=10.0, margin=0.5), (50.0, 200.0, 400.0), 0.99)
+    >>> found["what"].tolist(), found["value"].tolist()
+    (['iroas', 'roi', 'cost per incremental'], [2.0, 0.0, 5.0])
+    """
+    low, middle, high = amount
+    rows: list[tuple] = [
+        (name, what, figure(middle), figure(low), figure(high), _unknown(cash, needed))
+        for what, figure, needed in (
+            ("iroas", cash.iroas, {"spend", "value"}),
+            ("roi", cash.roi, {"spend", "value", "margin"}),
+        )
+    ]
+    cost, status = cost_per_incremental(cash.spend, middle, probability_positive), ""
+    if not cash.spend > 0:
+        status = _unknown(cash, {"spend"})
+    elif np.isnan(cost):
+        status = f"not estimable: P(incremental <= 0) is {1 - probability_positive:.1%}"
+    elif low <= 0:
+        status = "no upper end: the interval of the incremental contains zero"
+    known = np.isfinite(cost)
+    ends = (cash.spend / high if known else np.nan, cash.spend / low if known and low > 0 else np.nan)
+    rows.append((name, "cost per incremental", cost, *ends, status))
+    return pd.DataFrame(rows, columns=["airing", "what", "value", "lower", "upper", "status"])
+
+
+def _unknown(cash: Money, needed: set[str]) -> str:
+    """Return which of the figures that are needed is unknown, in words; empty when none is."""
+    names = [name for name in cash.missing if name in needed]
+    return f"{' and '.join(names)} unknown" if names else ""

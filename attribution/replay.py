@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -80,7 +80,7 @@ def looks(
         result = None
         if len(seen.counts.start) and (seen.airings["start"] < seen.counts.end).any():
             tables = {"social": seen.social, "audience": seen.audience, "context": seen.context}
-            given = {name: None if table.empty else table for name, table in tables.items()}
+            given: dict[str, Any] = {name: None if table.empty else table for name, table in tables.items()}
             result = analyze(seen.counts, seen.airings, settings or Settings(), **given)
         now = {} if result is None else dict(zip(result.table["airing"], result.table["verdict"], strict=True))
         changes = tuple(Change(name, words[name], word) for name, word in now.items() if words.get(name, word) != word)

@@ -9,6 +9,16 @@ from attribution.ladder import CLAIMS, ONE_REGION, Case, obstacle, standing
 INCOMPLETE = 0.98
 """Below this share of the window observed, the sentences say so."""
 
+APART = {
+    "blurred": "several airings judged together, or an airing in a quieter hour.",
+    "explained": "the same ad at another moment, when nothing else happens.",
+    "one region": "naming what happened in that region (--context), or leaving it out of the exposed ones.",
+    "surge": "declaring breaks and organic moments (--context), so that they are not taken for the ad.",
+    "loss": "sequence numbers on the events, so that the losses are counted and not guessed.",
+    "drift": "control regions that follow the exposed ones while no ad runs, or enough breaks to compare with.",
+}
+"""What would separate the ad from what stands in the way, by the name of the obstacle."""
+
 
 def number(value: float) -> str:
     """Write a count with thousands and no more digits than it deserves; a dash where unknown.
@@ -202,9 +212,10 @@ def speaking_for(case: Case) -> tuple[str, ...]:
             f"P(lift > 0 given the model) {chance(case.probability_positive)}."
         )
     if case.lower > 0 and case.robust_lower > 0:
-        also = f" to {signed(case.robust_upper)}" if np.isfinite(case.robust_upper) else ""
+        ends = _ends(case.robust_lower, case.robust_upper) if np.isfinite(case.robust_upper) else ""
         rows.append(
-            f"it stays above zero when a shock that no feed shows is allowed for: {signed(case.robust_lower)}{also}."
+            "it stays above zero when a shock that no feed shows is allowed for: "
+            f"{ends or f'from {signed(case.robust_lower)} on'}."
         )
     if case.unlike_placebos:
         rows.append(
@@ -219,7 +230,9 @@ def speaking_for(case: Case) -> tuple[str, ...]:
         )
         rows.append(f"{_listed(case.controls)} saw no ad and followed the exposed regions before it{ratio}.")
     if case.fed and np.isfinite(case.surge):
-        rows.append(f"the social feed was taken into account: {signed(case.surge)} conversions are organic surge.")
+        rows.append(
+            f"the social feed was taken into account: it explains {signed(case.surge)} conversions of the window."
+        )
     return tuple(rows)
 
 
@@ -288,8 +301,8 @@ def _faults(case: Case) -> list[str]:
         rows.append(f"only {case.complete:.0%} of the window was observed.")
     if np.isfinite(case.worst_loss):
         rows.append(
-            f"how much was lost is unknown for part of the data; a loss of {case.worst_loss:.1%} there would move the "
-            f"interval to anywhere in {_ends(case.worst_lower, case.worst_upper)}."
+            f"how much was lost is unknown for part of the data; with {case.worst_loss:.1%} lost there, the interval "
+            f"may lie anywhere within {_ends(case.worst_lower, case.worst_upper)}."
         )
     if case.timing_sd_s >= 1:
         rows.append(
@@ -309,8 +322,10 @@ def changing(case: Case, word: str) -> tuple[str, ...]:
         )
     if standing(case) == 3 and word in CLAIMS:
         rows.append("drawing the holdout regions by lot, and saying so in the assignment column, would make it rung 5.")
-    if word in {"undecided", "not separable"} and np.isfinite(case.detectable):
+    if word == "undecided" and np.isfinite(case.detectable):
         rows.append(f"a lift of {percent(case.detectable)} or more, or several airings judged together.")
+    if word == "not separable":
+        rows.append(APART[obstacle(case)])
     if word == "no effect":
         rows.append(f"caring about lifts smaller than {case.smallest_lift:.0%}: set smallest_lift lower.")
     if not case.fed:

@@ -87,6 +87,8 @@ class Settings:
         Smallest lift worth knowing; empty takes break-even from spend and value where both are known, else 10%.
     value, margin
         Money a conversion brings, and the share of it that is kept; an airing's own ``value`` and ``margin`` win.
+    clock_sd
+        Sd, in seconds, of the offset between the airings' clock and the conversions'; empty takes what preflight finds.
     channel_concentration, device_concentration
         Dirichlet prior of each category of the incremental.
     """
@@ -107,6 +109,7 @@ class Settings:
     smallest_lift: float | None = None
     value: float | None = None
     margin: float | None = None
+    clock_sd: float | None = None
     channel_concentration: float = 1.0
     device_concentration: float = 1.0
 
@@ -117,7 +120,7 @@ class Settings:
         _between("margin", self.margin, 0, 1, closed=True)
         for name in ("lift_sd", "channel_concentration", "device_concentration"):
             _between(name, getattr(self, name), 0, math.inf)
-        for name in ("response_peak_logsd", "stream_delay_sd", "region_scale_sd", "smallest_lift", "value"):
+        for name in ("response_peak_logsd", "stream_delay_sd", "region_scale_sd", "smallest_lift", "value", "clock_sd"):
             _between(name, getattr(self, name), 0, math.inf, closed=True)
         _between("dispersion", self.dispersion, 0.2, 1000, closed=True)
         _between("response_peak", seconds(self.response_peak, name="response_peak"), 0, 30 * 86400)

@@ -204,3 +204,26 @@ def test_every_real_folder_is_answered_and_no_moment_is_called_caused(moments, t
     assert {row["airing"] for row in rows} == set(log["airing"])
     assert all(row["sentence"] for row in rows)
     assert not [row["airing"] for row in rows if row["verdict"] == "caused"]
+
+
+def test_a_plan_is_locked_shown_compared_and_held_against_the_answer(event, tmp_path):
+    files = (event / "counts.csv", event / "airings.csv")
+    wider = tmp_path / "settings.json"
+    wider.write_text('{"window": "90s"}')
+    told = run("plan", "lock", *files, tmp_path / "a.json", "--at", "2026-02-08T18:00:00Z")
+    assert told.exit_code == 0, told.output
+    assert "locked: 2026-02-08T18:00:00Z" in told.stdout
+    again = run("plan", "lock", *files, tmp_path / "a.json", "--at", "2026-02-08T18:00:00Z")
+    assert again.exit_code == 1
+    assert "not replaced" in again.stderr
+    assert run("plan", "lock", *files, tmp_path / "b.json", "--at", "2026-02-09T18:00:00Z").exit_code == 1
+    late = ("--at", "2026-02-09T18:00:00Z", "--late", "--settings", wider)
+    assert "after the first airing had begun" in run("plan", "lock", *files, tmp_path / "b.json", *late).stdout
+    assert run("plan", "diff", tmp_path / "a.json", tmp_path / "b.json").stdout.splitlines() == ["window: auto -> 90s"]
+    assert run("plan", "show", tmp_path / "a.json").exit_code == 0
+    (tmp_path / "a.json").write_text((tmp_path / "a.json").read_text().replace("auto", "30s"))
+    altered = run("plan", "show", tmp_path / "a.json")
+    assert altered.exit_code == 1
+    assert "hash does not fit" in altered.stderr
+    answered = run("analyze", *files, "--plan", tmp_path / "b.json", "--settings", wider)
+    assert "after the first airing had begun" in answered.stdout

@@ -191,15 +191,18 @@ GOLDEN = {
     "suggestive": (
         NOISE,
         (
-            "Probably an effect of the ad: +800 conversions (95% interval +620 to +980; lift +33%) in the 60 s after the "
-            "start of HALFTIME. But regional wandering of 20 s explains the counts as well without any ad, so the strict "
+            "Probably an effect of the ad: +800 conversions (95% interval +620 to +980; lift +33%) in the 60 s "
+            "after the "
+            "start of HALFTIME. But regional wandering of 20 s explains the counts as well without any ad, so "
+            "the strict "
             "test has not passed."
         ),
     ),
     "association": (
         ALONE,
         (
-            "A jump at this time: +800 conversions (95% interval +620 to +980; lift +33%) in the 60 s after the start of "
+            "A jump at this time: +800 conversions (95% interval +620 to +980; lift +33%) in the 60 s after the "
+            "start of "
             "HALFTIME. Nothing here can tell the ad from whatever else happened then."
         ),
     ),
@@ -213,21 +216,24 @@ GOLDEN = {
     "not separable": (
         STRONG._replace(decided_s=np.nan, log_plain=4.0, explained="a hidden shock", explained_kind="shock"),
         (
-            "The ad cannot be told apart from what else moved in the 60 s after the start of HALFTIME: +800 conversions "
+            "The ad cannot be told apart from what else moved in the 60 s after the start of HALFTIME: +800 "
+            "conversions "
             "(95% interval +620 to +980; lift +33%). Without any ad, a hidden shock explains the counts as well."
         ),
     ),
     "undecided": (
         NOTHING._replace(lift_upper=0.3),
         (
-            "Undecided in the 60 s after the start of HALFTIME: +20 conversions (95% interval −150 to +190; lift +0.8%). "
+            "Undecided in the 60 s after the start of HALFTIME: +20 conversions (95% interval −150 to +190; lift "
+            "+0.8%). "
             "One airing here shows a lift of +11% or more four times out of five."
         ),
     ),
     "no data": (
         STRONG._replace(timing_sd_s=45.0),
         (
-            "The clocks of the airings and of the conversions may differ by 45 s (one sd), so the 60 s after the start of "
+            "The clocks of the airings and of the conversions may differ by 45 s (one sd), so the 60 s after the "
+            "start of "
             "HALFTIME cannot be found in the data."
         ),
     ),

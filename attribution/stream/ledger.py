@@ -61,6 +61,7 @@ class Ledger:
         self._gaps = [np.zeros((2, 0), np.int64) for _ in range(sources)]
         self._closed = 0
         self._received_all = self._duplicate = self._late = 0
+        self._revised: list[np.ndarray] = []
 
     @property
     def tally(self) -> Tally:
@@ -103,7 +104,10 @@ class Ledger:
         if not fresh.all():
             batch, row = take(batch, fresh), row[fresh]
         self._received_all += len(row)
-        self._late += int((row < self._closed).sum())
+        late = row[row < self._closed]
+        self._late += len(late)
+        if len(late):
+            self._revised.append(late)
         np.add.at(self._received, (row, batch.source), 1)
         self._serves[batch.source, batch.region] = True
         counted = batch.kind == self._kind
@@ -158,6 +162,12 @@ class Ledger:
     def missed(self, first: int, last: int) -> tuple[int, int]:
         """Events received and missing in the bins ``[first, last)`` of 1 s."""
         return int(self._received[first:last].sum()), int(self._missing[first:last].sum())
+
+    def revised(self) -> np.ndarray:
+        """(n,) rows of closed bins into which late events were counted since this was last asked, one an event."""
+        rows = np.concatenate([np.empty(0, np.int64), *self._revised])
+        self._revised = []
+        return rows
 
     def rates(self, first: int, last: int) -> np.ndarray:
         """(n, R) counts of the bins ``[first, last)`` of 1 s; those below 0 are the last of the history."""

@@ -1,4 +1,4 @@
-"""Changes of state worth a line in the log: an airing begins, a region's rate jumps, a source falls silent or loses."""
+"""Lines of the log: an airing begins, a region's rate jumps, a source falls silent or loses, late events revise."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ SPIKE_RATIO, SPIKE_SD, CALM_RATIO = 1.5, 4.0, 1.2
 """A spike is 1.5 x that mean and 4 sd of a count above it; it is over below 1.2 x."""
 LOSS, LOSS_S = 0.001, 60
 """More than one event in a thousand missing, over a minute, is an alert."""
+REVISION_S = 60
+"""Late events revise bins that are closed; the log says so at most once in so many seconds."""
 
 
 class LogEntry(NamedTuple):
@@ -51,6 +53,7 @@ class Notices:
         self._spiking = np.zeros(len(labels.regions), bool)
         self._silent = np.zeros(len(labels.sources), bool)
         self._losing = False
+        self._told_row = -REVISION_S
 
     def on_air(self, until: int) -> list[LogEntry]:
         """Return the airings that begin by ``until``."""
@@ -67,6 +70,7 @@ class Notices:
         """Return the changes of state in a bin that has just closed."""
         at = _moment(self._origin + (row + 1) * SECOND)
         found = [*self._spikes(row, ledger), *self._silence(row, ledger), *self._loss(row, ledger)]
+        found += self._revision(row, ledger)
         return [LogEntry(at, kind, text) for kind, text in found]
 
     def _spikes(self, row: int, ledger: Ledger) -> list[tuple[str, str]]:
@@ -110,6 +114,18 @@ class Notices:
         share = missing / (received + missing)
         word = "are missing" if losing else "are missing, fewer than the limit again"
         return [("ALERT", f"data: {share:.2%} of the events of the last {LOSS_S} s {word} (limit {LOSS:.1%})")]
+
+    def _revision(self, row: int, ledger: Ledger) -> list[tuple[str, str]]:
+        if row < self._told_row + REVISION_S:
+            return []
+        rows = ledger.revised()
+        if not len(rows):
+            return []
+        self._told_row = row
+        bins, first = len(np.unique(rows)), _moment(self._origin + int(rows.min()) * SECOND)
+        events = f"{len(rows):,} event{'s' * (len(rows) != 1)} came late"
+        text = f"data: {events}; {bins:,} closed bin{'s' * (bins != 1)} revised, back to {first:%H:%M:%S}"
+        return [("ALERT", text)]
 
 
 def _moment(ns: int) -> pd.Timestamp:

@@ -49,7 +49,7 @@ class Material:
 
     counts: at.Counts
     airings: pd.DataFrame
-    feeds: dict[str, pd.DataFrame]
+    feeds: dict[str, Any]
     findings: list[at.Finding]
 
 

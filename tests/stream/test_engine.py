@@ -84,6 +84,21 @@ def test_what_is_late_revises_a_closed_second_but_no_earlier_snapshot():
     assert last.metrics.dropped == 0
 
 
+def test_the_log_says_which_closed_seconds_were_revised_and_at_most_once_a_minute():
+    world = simulate(replace(SCENARIO, faults=Faults(late=0.05, late_s=10.0)), rng=5)
+    seen = run(SimulatedFeed(world), np.arange(0, 260, 1.0))[-1]
+    told = [entry for entry in seen.log if "revised" in entry.text]
+    apart = np.diff([entry.time.value for entry in told]) / 1e9
+    assert len(told) >= 3
+    assert apart.min() >= 60
+    assert 0 < sum(int(entry.text.split()[1].replace(",", "")) for entry in told) <= seen.metrics.late
+    for entry in told:
+        oldest = pd.Timestamp(f"{entry.time:%Y-%m-%d} {entry.text.split()[-1]}", tz="UTC")
+        assert pd.Timedelta(0) < entry.time - oldest <= pd.Timedelta(seconds=60 + 1 + 10 + 1)
+    punctual = run(SimulatedFeed(WORLD), np.arange(0, 260, 1.0))[-1]
+    assert not any("revised" in entry.text for entry in punctual.log)
+
+
 def test_equal_runs_are_equal_and_the_log_does_not_depend_on_the_ticks():
     faults = Faults(loss=0.01, outage=(150, 158), late=0.05, late_s=10.0)
     world = simulate(replace(SCENARIO, faults=faults), rng=5)
