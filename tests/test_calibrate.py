@@ -151,10 +151,8 @@ def test_a_good_table_passes_and_a_claim_without_an_ad_is_flagged():
 
 
 def test_the_harness_has_teeth():
-    seeds = range(7000, 7012)
-    found = table(
-        [row for foil in plan.FOILS for world in plan.FOILED for seed in seeds for row in rows(world, foil, seed)]
-    )
+    seeds, worlds = range(7000, 7012), ("break_common_null", "null")
+    found = table([row for foil in plan.FOILS for world in worlds for seed in seeds for row in rows(world, foil, seed)])
     floors = goals.floors(found)
     teeth = floors[floors["figure"].str.contains("must fail")]
     assert len(teeth) == len(plan.FOILS)
@@ -303,13 +301,13 @@ def test_the_oracle_is_rarely_wrong_and_always_strong():
 
 def test_the_informed_oracle_lies_between_count_noise_and_ignorance():
     z, wider = [], []
-    for seed in range(7400, 7420):
+    for seed in range(7400, 7415):
         world = trial("blind", seed)
         told, best = informed.informed(world, 60.0), oracle.count_noise(oracle.laid_out(world, 60.0, 0.0))
         z.append((told.incremental[0] - world.truth.incremental("SPOT", 60.0)) / told.sd[0])
         wider.append(told.sd[0] / best.sd[0])
     assert min(wider) > 0.98  # it knows less
-    assert np.mean(np.abs(z) < 1.96) >= 0.75  # binom.ppf(.001, 20, .95) of 20 is 15
-    assert abs(np.mean(z)) < 4 * np.std(z) / np.sqrt(20)
+    assert np.mean(np.abs(z) < 1.96) >= 0.7  # binom.ppf(.001, 15, .95) of 15 is 11
+    assert abs(np.mean(z)) < 4 * np.std(z) / np.sqrt(15)
     with pytest.raises(ValueError, match="2 airings"):
         informed.informed(trial("two_15", 1), 60.0)

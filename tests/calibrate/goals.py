@@ -50,7 +50,7 @@ def rate(
     """Hold the share of hits (0, 1; NaN is no trial) between two bounds by binomial tests."""
     hits = hits.dropna()
     n, k = len(hits), round(float(hits.sum()))
-    failed = n > 0 and (binom.sf(k - 1, n, most) < level or binom.cdf(k, n, least) < level)
+    failed = n > 0 and min(float(binom.sf(k - 1, n, most)), float(binom.cdf(k, n, least))) < level
     parts = [f">= {least * 100:.3g}%"] * (least > 0) + [f"<= {most * 100:.3g}%"] * (most < 1)
     return line(figure, where, " and ".join(parts), k / n if n else np.nan, n, state(failed, n))
 

@@ -142,7 +142,7 @@ def keep(found: pd.DataFrame) -> None:
 
 
 def asked() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="make calibrate", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="make calibrate", description="Try every world on many seeds")
     parser.add_argument("--worlds", default="", help="names, by commas; all when empty")
     parser.add_argument("--seeds", type=int, default=1000, help="seeds a world")
     parser.add_argument("--first", type=int, default=FIRST, help="first seed; below 100000 nothing is kept")
