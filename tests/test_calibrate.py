@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 from calibrate import goals, informed, oracle, plan, run, summary
+from calibrate.rows import _watched as watched
 from calibrate.rows import failed, rows, table
 from scipy.stats import nbinom
 
@@ -16,6 +18,7 @@ from attribution.scenarios import SCENARIOS
 from attribution.trials import TRIALS, nuisances, trial
 from attribution.worlds import simulate
 
+AT = 2100
 ROW = {
     **dict.fromkeys(table([]).columns, np.nan),
     "world": "clean",
@@ -311,3 +314,41 @@ def test_the_informed_oracle_lies_between_count_noise_and_ignorance():
     assert abs(np.mean(z)) < 4 * np.std(z) / np.sqrt(15)
     with pytest.raises(ValueError, match="2 airings"):
         informed.informed(trial("two_15", 1), 60.0)
+
+
+def told(world, since, **columns) -> SimpleNamespace:
+    """Return an analysis that says at each look what is given, and at last what is true."""
+    time = world.scenario.begin + pd.to_timedelta(AT + np.asarray(since), unit="s")
+    path = pd.DataFrame({"airing": "SPOT", "time": time, "log_e": 0.0} | columns)
+    table = pd.DataFrame({"airing": ["SPOT"], "verdict": ["undecided"]})
+    return SimpleNamespace(evidence=path, table=table.assign(incremental_lower=300.0, incremental_upper=500.0))
+
+
+def test_an_interval_over_time_is_right_when_it_is_right_at_every_look():
+    world, since = trial("clean", 1), np.array([2.0, 30.0, 60.0, 100.0])
+    ad = world.truth.ad[0].sum(axis=1)
+    true = np.array([ad[AT : AT + int(min(s, 60))].sum() for s in since])  # so far, and inside the window
+    for off, held in ((np.zeros(4), 1.0), (np.array([0, 0, 0, 151.0]), 0.0), (np.array([-151.0, 0, 0, 0]), 0.0)):
+        found = watched(world, told(world, since, lower=true + off - 150, upper=true + off + 150), 0, AT, 60.0)
+        assert found["uniform"] == held
+        assert found["uniform_width"] == 1.5
+    early = watched(
+        world, told(world, since, lower=[np.nan, *(true - 1)[1:]], upper=[np.nan, *(true + 1)[1:]]), 0, AT, 60
+    )
+    assert early["uniform"] == 1.0
+    assert np.isnan(watched(world, told(world, since), 0, AT, 60.0)["uniform"])
+
+
+def test_somebody_who_watches_sees_each_look_and_decides_at_the_second():
+    world = trial("clean", 1)
+    log_e = [0, 4, 0, 4, 4, 0]
+    slow = watched(world, told(world, np.arange(2, 14, 2.0), log_e=log_e), 0, AT, 60.0)
+    assert (slow["decided_s"], slow["caused_watched"], slow["looks"], slow["log_e"]) == (10.0, 1.0, 6, 4.0)
+    assert np.isnan(slow["watched"])
+    each_second = watched(world, told(world, np.arange(1, 13.0), log_e=[4, 4, *[0] * 10]), 0, AT, 60.0)
+    assert (each_second["looks"], each_second["caused_watched"]) == (6, 0.0)
+    words = ["undecided", "suggestive", "undecided"]
+    said = watched(world, told(world, [2.0, 4.0, 6.0], word=words), 0, AT, 60.0)
+    assert (said["watched"], said["caused_watched"]) == (1.0, 0.0)
+    said = watched(world, told(world, [2.0, 4.0, 6.0], word=["undecided", "caused", "caused"]), 0, AT, 60.0)
+    assert (said["caused_watched"], said["decided_s"]) == (1.0, 4.0)
