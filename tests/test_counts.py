@@ -295,7 +295,9 @@ def test_outages_are_found_and_quiet_nights_are_not():
 def feed(y):
     """One region, a bin a second."""
     start = np.arange(len(y)).astype("datetime64[s]").astype("datetime64[ns]")
-    return Counts(start=start, width=np.ones(len(y)), values=y[:, None, None, None], completeness=np.ones((len(y), 1)))
+    return Counts(
+        start=start, width=np.ones(len(y)), values=y[:, None, None, None], completeness=np.ones((len(y), 1))
+    )
 
 
 def test_an_outage_through_which_single_events_came_is_an_outage():
