@@ -352,3 +352,11 @@ def test_somebody_who_watches_sees_each_look_and_decides_at_the_second():
     assert (said["watched"], said["caused_watched"]) == (1.0, 0.0)
     said = watched(world, told(world, [2.0, 4.0, 6.0], word=["undecided", "caused", "caused"]), 0, AT, 60.0)
     assert (said["caused_watched"], said["decided_s"]) == (1.0, 4.0)
+
+
+def test_what_is_reported_is_all_there_is_and_what_is_tuned_is_not():
+    seeds = [run.FIRST - 1, run.FIRST, run.FIRST + 900]
+    found = pd.concat([many(3, seed=seeds), many(1, seed=run.FIRST, settings="of old")])
+    assert run.chosen(found, plan.cells(), run.FIRST, None)["seed"].tolist() == seeds[1:]
+    assert run.chosen(found, [("clean", "lag known")], run.FIRST, 10)["seed"].tolist() == seeds[1:2]
+    assert run.chosen(found, [("blind", "blind")], 0, None).empty

@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 import attribution
@@ -141,6 +142,13 @@ def keep(found: pd.DataFrame) -> None:
     readme.write()
 
 
+def chosen(found: pd.DataFrame, cells: list[tuple[str, str]], first: int, seeds: int | None) -> pd.DataFrame:
+    """Return the rows of some cells and seeds; what is reported is everything there is, whatever was run last."""
+    here = pd.MultiIndex.from_frame(found[["world", "settings"]]).isin(cells)
+    last = np.inf if seeds is None else first + seeds
+    return found[here & (found["seed"] >= first) & (found["seed"] < last)]
+
+
 def asked() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make calibrate", description="Try every world on many seeds")
     parser.add_argument("--worlds", default="", help="names, by commas; all when empty")
@@ -173,14 +181,12 @@ def main() -> int:
     )
     if todo:
         run(todo, cache, workers=given.workers, minutes=minutes)
-    found = cache.read()
-    asked_for = pd.MultiIndex.from_tuples(cells)
-    found = found[pd.MultiIndex.from_frame(found[["world", "settings"]]).isin(asked_for)]
-    found = found[(found["seed"] >= given.first) & (found["seed"] < given.first + seeds)]
+    reported = given.first >= FIRST and not given.quick
+    found = chosen(cache.read(), plan.cells() if reported else cells, given.first, None if reported else seeds)
     if found.empty:
         print("no rows yet: run without --report")
         return 1
-    if given.first >= FIRST and not given.quick:
+    if reported:
         keep(found)
     with pd.option_context("display.width", 200, "display.max_colwidth", 70, "display.max_rows", None):
         if not given.quick:
