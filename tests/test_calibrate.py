@@ -360,3 +360,13 @@ def test_what_is_reported_is_all_there_is_and_what_is_tuned_is_not():
     assert run.chosen(found, plan.cells(), run.FIRST, None)["seed"].tolist() == seeds[1:]
     assert run.chosen(found, [("clean", "lag known")], run.FIRST, 10)["seed"].tolist() == seeds[1:2]
     assert run.chosen(found, [("blind", "blind")], 0, None).empty
+
+
+def test_a_detectable_lift_says_which_share_of_intervals_excludes_zero():
+    sd, rng = 100.0, np.random.default_rng(3)
+    said = sd * (1.959964 + 0.841621) / 2000
+    for truth in (100.0, 280.0, 400.0):
+        found = truth + sd * rng.standard_normal(2000)
+        rows = many(2000, truth=truth, lower=list(found - 1.959964 * sd), detectable=said)
+        assert goals.boast(summary.scored(rows)) < 4 * np.sqrt(0.25 / 2000)
+    assert goals.boast(summary.scored(rows.assign(detectable=2 * said))) > 0.3

@@ -126,6 +126,11 @@ def against(column: str) -> Callable[[pd.DataFrame], float]:
     return lambda rows: ratio(error(rows), rms(rows[column]))
 
 
+def boast(rows: pd.DataFrame) -> float:
+    """Return how far the power that is said lies from the share of intervals that exclude zero."""
+    return abs(float(rows["power_said"].mean() - rows["excludes_zero"].mean()))
+
+
 def slowness(rows: pd.DataFrame) -> float:
     """Median seconds to a decision over the oracle's; infinite if most never decide."""
     value = ratio(middle(rows["decided_s"]), middle(rows["oracle_decided_s"]))
@@ -210,6 +215,10 @@ def _intervals(have: Rows) -> list[dict]:
     )
     return [
         *lines,
+        *(
+            figure("power, less what the detectable lift says", name, have.of(name, KNOWN), boast, most=0.10)
+            for name in ("shared_surge_10", "clean_10", "rate_10")
+        ),
         rate("mode of the lag: coverage", where, part["peak_covered"], least=0.90, most=0.98),
         rate("shares by channel: coverage", where, pd.Series(hits), least=0.90, most=0.98),
         rate("iROAS: coverage", where, part["iroas_covered"], least=0.90, most=0.98),

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from scipy.special import ndtr, ndtri
 
 from attribution.trials import KERNELS, TRIALS, nuisances
 from attribution.verdict import CLAIMS
-from calibrate.plan import FOILS
+from calibrate.plan import ALPHA, FOILS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,6 +42,10 @@ def scored(rows: pd.DataFrame) -> pd.DataFrame:
     rows["robust_covered"] = inside(rows["truth"], rows["robust_lower"], rows["robust_upper"])
     rows["peak_covered"] = inside(rows["true_peak"], rows["peak_lower"], rows["peak_upper"]).where(real)
     rows["iroas_covered"] = inside(rows["iroas_true"], rows["iroas_lower"], rows["iroas_upper"]).where(real)
+    rows["excludes_zero"] = (rows["lower"] > 0).astype(float).where(rows["lower"].notna())
+    # A minimum detectable lift of d says: a lift L excludes zero with probability Phi((z.975 + z.8) L/d - z.975).
+    z = ndtri(1 - ALPHA / 2)
+    rows["power_said"] = ndtr((z + ndtri(0.8)) * rows["truth"] / rows["baseline"] / rows["detectable"] - z)
     rows["failed"] = rows["verdict"].str.startswith("failed").astype(float)
     rows["caused"] = (rows["verdict"] == "caused").astype(float)
     rows["claimed"] = rows["verdict"].isin(CLAIMS).astype(float)
@@ -101,6 +106,8 @@ def figures(part: pd.DataFrame) -> dict[str, float]:
         "no_effect": part["no_effect"].mean(),
         "failed": part["failed"].mean(),
         "detectable": part["detectable"].median(),
+        "excludes_zero": part["excludes_zero"].mean(),
+        "power_said": part["power_said"].mean(),
         "cpu_s": part["cpu_s"].median(),
     }
 
