@@ -11,7 +11,6 @@ import pandas as pd
 from attribution.analysis import analyze
 from attribution.kernels import bin_mass, delayed
 from attribution.model.brief import brief
-from attribution.model.monitor import LIFTS
 from attribution.sequential import fixed_baseline_log_e
 from attribution.settings import seconds
 from attribution.trials import nuisances, trial
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
 ASSUMED_LIFT = 0.2
 """What the oracle's test is built for where there is no effect."""
 
+LIFTS = np.concatenate([[0.0], np.linspace(0.1, 2.2, 11)])
+"""The lifts that the plug-in test mixes over: the twelve of methods, section 4."""
 LOOK_S = 2.0
 """Shortest time between two looks."""
 
