@@ -86,9 +86,12 @@ e2e: env  ## open every page in a browser (needs a Chromium)
 bench: env  ## measure speed and memory, and print the figures
 	@for bench in tests/bench/bench_*.py; do echo "== $$bench"; $(ONE_THREAD) "$(PY)" "$$bench" || exit 1; done
 
-calibrate: env  ## long runs over many simulated worlds: error rates and coverage
-	@$(ONE_THREAD) "$(PY)" -m pytest -q -n 2 -m slow -o norecursedirs=".* bench" tests $(ARGS); \
-	code=$$?; if [ $$code = 5 ]; then echo "no test is marked slow"; else exit $$code; fi
+calibrate: env  ## error rates and coverage over many simulated worlds, resumable (QUICK=1: at most 10 minutes)
+	@$(ONE_THREAD) PYTHONPATH=tests "$(PY)" -m calibrate.run $(if $(QUICK),--quick) $(if $(WORLDS),--worlds $(WORLDS)) \
+	  $(if $(SEEDS),--seeds $(SEEDS)) $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
+ifndef QUICK
+	@$(ONE_THREAD) "$(PY)" -m pytest -q -n 2 -m slow tests; code=$$?; [ $$code = 5 ] || exit $$code
+endif
 
 lock: env  ## compile requirements.lock anew from pyproject.toml
 	"$(PY)" -m uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11 --group dev --all-extras pyproject.toml -o requirements.lock

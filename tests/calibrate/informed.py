@@ -44,7 +44,7 @@ def informed(world: World, window_s: float) -> Estimate:
     stated = simulate(replace(scenario, shared_sd=0.0, region_sd=0.0), rng=world.seed).truth
     level, organic = _binned(stated.counterfactual - stated.organic, edges), _binned(stated.organic, edges)
     kernel, reach = _response(world, edges)
-    cover = _cover(world, edges, level, organic)
+    cover = _cover(world, edges, level, organic, _binned(world.truth.ad[0], edges))
     fed = len(cover) > level.size
     target = [_binned(world.counts.total, edges) / level - 1]
     response = [kernel[:, None] * reach / level]
@@ -63,7 +63,7 @@ def informed(world: World, window_s: float) -> Estimate:
     return Estimate(np.array([amount * window]), np.array([np.sqrt(precision[0, 0]) * window]))
 
 
-def _cover(world: World, edges: np.ndarray, level: np.ndarray, organic: np.ndarray) -> np.ndarray:
+def _cover(world: World, edges: np.ndarray, level: np.ndarray, organic: np.ndarray, ad: np.ndarray) -> np.ndarray:
     """Covariance of all relative deviations, region by region and then the feed: (n (R + 1), same)."""
     scenario = world.scenario
     share = organic.sum(axis=0) / level.sum(axis=0)
@@ -72,7 +72,7 @@ def _cover(world: World, edges: np.ndarray, level: np.ndarray, organic: np.ndarr
     shared, alone = _ou(edges, scenario.shared_sd, scenario.shared_tau_s), np.ones_like(felt)
     surge = _ou(edges, size, SURGE_TAU_S)
     own = [_ou(edges, scenario.region_sd, scenario.region_tau_s)] * len(felt)
-    noise = [scenario.dispersion * (level + organic).T / level.T**2]
+    noise = [scenario.dispersion * (level + organic + ad).T / level.T**2]
     if len(world.social) and scenario.surge != "hidden":
         felt, alone = np.append(felt, 1 / max(scenario.surge_gain, 1e-6)), np.append(alone, 0.0)
         own = [*own, _ou(edges, scenario.social_sd, scenario.social_tau_s)]

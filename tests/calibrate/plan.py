@@ -20,7 +20,7 @@ SETTINGS: dict[str, Settings] = {
 }
 FOILS = ("brief engine", "plug-in mSPRT")
 """Methods that a harness with teeth must find wrong: the brief's detector, and a baseline taken for known."""
-FOILED = ("shared_surge_null", "noise_shared_null", "break_common_null", "bursts_null")
+FOILED = ("shared_surge_null", "noise_shared_null", "break_common_null", "bursts_null", "null")
 TWICE = ("shared_surge", "shared_surge_null", "clean", "clean_null", "surge_late", "surge_early", "surge_before")
 """Worlds tried with a vague lag as well."""
 
@@ -62,3 +62,21 @@ SEPARABLE, INSEPARABLE = (
     tuple(n for n in TRIALS if TRIALS[n].separable is kind and not without_effect(n) and n != "blind")
     for kind in (True, False)
 )
+
+SHOWN = (
+    *(("blind", "blind"), ("shared_surge", "lag known"), ("shared_surge", "lag vague"), ("clean", "lag known")),
+    *((f"{name}{end}", "lag known") for name in ("surge_one_region", "surge_hidden") for end in ("", "_null")),
+    *((name, "lag known") for name in ("shared_surge_null", "break_common_null", "noise_independent_null")),
+    *((name, label) for name in SCENARIOS for label in ("defaults", "lag known")),
+)
+"""The lines of the README's table; all others are in the files."""
+QUICK = {"blind": 8, "shared_surge": 3, "halftime": 3}
+"""How many seeds these worlds get for one of every other, in a quick run."""
+
+
+def quick_cells() -> list[tuple[str, str]]:
+    """Return the cells that the floors ask for, under their main settings."""
+    wanted = {*QUICK, *NULLS_WITH_CONTROL}
+    own = {name: settings_of(name) for name in TRIALS if name in wanted}
+    main = [(name, "lag known" if "lag known" in labels else labels[0]) for name, labels in own.items()]
+    return main + [(world, foil) for world in FOILED for foil in FOILS]

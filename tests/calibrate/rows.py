@@ -1,4 +1,4 @@
-"""One world under one setting: a row an airing, with what was said, what is true, and what an oracle would have said."""
+"""One world under one setting: a row an airing, with what was said, what is true and what an oracle would say."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import pandas as pd
 from attribution.analysis import analyze
 from attribution.kernels import bin_mass, delayed
 from attribution.model.brief import brief
-from attribution.model.monitor import LIFTS
 from attribution.sequential import fixed_baseline_log_e
 from attribution.settings import seconds
 from attribution.trials import nuisances, trial
@@ -27,6 +26,11 @@ if TYPE_CHECKING:
 
 ASSUMED_LIFT = 0.2
 """What the oracle's test is built for where there is no effect."""
+
+LIFTS = np.concatenate([[0.0], np.linspace(0.1, 2.2, 11)])
+"""The lifts that the plug-in test mixes over: the twelve of methods, section 4."""
+LOOK_S = 2.0
+"""Shortest time between two looks."""
 
 COLUMNS = (
     *("world", "settings", "seed", "airing", "truth", "baseline", "incremental", "lower", "upper"),
@@ -60,8 +64,8 @@ def rows(world_name: str, label: str, seed: int) -> list[dict]:
         spent = time.process_time() - began
         found = _answers(world, result) | {"cpu_s": spent}
         found = [dict(zip(found, values, strict=True)) for values in _each(found, len(world.airings))]
-        for row, best in zip(found, _oracles(world, SETTINGS[label], world_name == "blind"), strict=True):
-            row |= best
+        best = _oracles(world, SETTINGS[label], world_name == "blind")
+        found = [row | known for row, known in zip(found, best, strict=True)]
     drawn = nuisances(world.scenario) if world_name == "blind" else {}
     return [key | row | drawn for row in found]
 
@@ -126,9 +130,9 @@ def _watched(world: World, result: Analysis, j: int, at_s: float, window_s: floa
     name = str(result.table["airing"].iloc[j])
     path = result.evidence[result.evidence["airing"] == name]
     since = (path["time"] - world.scenario.begin).dt.total_seconds().to_numpy(float) - at_s
-    kept = np.isin(np.round(since, 1), looks(HORIZON_S))
-    if not kept.any():  # bins longer than the looks: every bin is one
-        kept = np.ones(len(path), dtype=bool)
+    kept = np.ones(len(path), dtype=bool)
+    if len(path) > 1 and np.diff(since).min() < LOOK_S:  # a value a bin: only those at the looks count
+        kept = np.isin(np.round(since, 1), looks(HORIZON_S))
     path, since = path[kept], since[kept]
     log_e = path["log_e"].to_numpy(float)
     passed = log_e >= -np.log(ALPHA)
@@ -209,7 +213,20 @@ def _foil(world: World, label: str) -> list[dict]:
         both = np.flatnonzero(passed[1:] & passed[:-1])
         claimed = len(both) > 0
         row |= {"decided_s": when[both[0] + 1] if claimed else np.nan, "log_e": path.max()}
-    return [row | {"verdict": "caused" if claimed else "undecided", "watched": float(claimed), "caused_watched": float(claimed)}]
+    return [
+        row
+        | {"verdict": "caused" if claimed else "undecided", "watched": float(claimed), "caused_watched": float(claimed)}
+    ]
+
+
+def failed(world_name: str, label: str, seed: int, why: str) -> dict:
+    """Return the row of an analysis that ended in an error: it counts as unanswered, and is shown."""
+    truth = trial(world_name, seed)
+    spot = truth.scenario.airings[0]
+    at_s = spot.at_s + truth.scenario.clock_off_s
+    true, baseline = expected(truth, 0, at_s, at_s + (_window(SETTINGS[label]) if label in SETTINGS else 60.0))
+    row = {"world": world_name, "settings": label, "seed": seed, "airing": spot.airing, "verdict": f"failed: {why}"}
+    return row | {"truth": true, "baseline": baseline}
 
 
 def table(found: list[dict]) -> pd.DataFrame:
