@@ -1,0 +1,345 @@
+"""The same fit where no ad ran: how often this series makes such a jump by itself (methods, section 5).
+
+Placebos are earlier moments of the same series, matched to the airing: in a declared break if it ran in one; else the
+nearest by rate, burstiness, hour and age. Their spread widens the interval, and their ranks are the p values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from attribution.frames import moments
+from attribution.model.series import Estimates, Series, Window, estimate, flat, learn, likelihoods
+from attribution.ranks import placebo_p
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Executor
+
+MOST = 199
+"""Placebos an airing is compared with, where the pool holds as many."""
+
+NEEDED = {"moments": 79, "breaks": 39}
+"""Fewer give no verdict: the false-claim rate would move by over 3 points from one calibration to the next."""
+
+EVERY_S = 120.0
+"""A moment of the pool every so many seconds, or every bin where bins are wider."""
+
+SCALES = (0.4, 0.3, 3.0, 10.0)
+"""Distances that count as one: log rate, log relative sd, hours of the day, days of age."""
+
+SIGMAS = 1.96
+"""A claim needs the statistic itself beyond this as well."""
+
+SEEN = 0.5
+"""Share of the bins before a moment that must be known; of its response all but one in ten."""
+
+
+class Pool(NamedTuple):
+    """Moments to compare an airing with."""
+
+    kind: str
+    """``breaks`` or ``moments``."""
+    at: np.ndarray
+    """(M,) bin positions, in the order of time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placebos:
+    """What an airing adds, judged by the same fit at moments without it.
+
+    Attributes
+    ----------
+    amount, sd, lower, upper
+        Conversions beyond the counterfactual in the window so far, and the interval, widened where placebos say so.
+    counterfactual
+        Conversions expected without the ad in that window; in a break with what breaks by themselves do.
+    z
+        Amount over sd (in breaks: of the lift relative to other breaks').
+    p, watched_p
+        Two-sided rank of z among the placebos; the same for the largest |z| so far among the largest of a whole
+        response, valid however often it was looked at. NaN where there are too few.
+    n, needed, kind
+        Placebos, how many a verdict needs, and ``"breaks"`` or ``"moments"``.
+    factor
+        Width of the interval over what the model alone would give; 1 without enough placebos.
+    kernel_share
+        Weight of the kernels' answer beside the one that assumes no shape.
+    table
+        time, estimate, sd, z, watched_z: a row a placebo.
+    sentence
+        The comparison in words.
+    claimed
+        Whether p <= alpha and |z| > 1.96.
+    """
+
+    amount: float
+    sd: float
+    lower: float
+    upper: float
+    counterfactual: float
+    z: float
+    p: float
+    watched_p: float
+    n: int
+    needed: int
+    kind: str
+    factor: float
+    kernel_share: float
+    table: pd.DataFrame
+    sentence: str
+    claimed: bool
+
+
+def pool(series: Series, window: Window, place: int) -> Pool:
+    """Return the moments without an ad that end before the airing at bin ``place``, nearest first in likeness.
+
+    A moment's response holds no busy bin; enough of what lies before it is known. The 199 nearest are kept.
+    """
+    every = max(1, round(EVERY_S / series.step))
+    last = place - window.response - window.after
+    at = np.arange(place, window.before, -every)[1:]
+    at = np.sort(at[at <= last])
+    if not len(at):
+        return Pool("moments", at)
+    known = np.isfinite(series.y) & (series.share > 0)
+    learnt, busy = _runs(known & ~series.busy), _runs(series.busy)
+    fits = learnt[at] - learnt[at - window.before] >= SEEN * window.before
+    fits &= busy[at + window.response] == busy[at]
+    seen = _runs(known)
+    fits &= seen[at + window.response] - seen[at] >= 0.9 * window.response
+    at = at[fits]
+    near = np.argsort(_distance(series, window, place, at), kind="stable")[:MOST]
+    return Pool("moments", np.sort(at[near]))
+
+
+def _runs(mask: np.ndarray) -> np.ndarray:
+    """Return (T + 1,) running sums, 0 first."""
+    return np.concatenate([[0.0], np.cumsum(mask)])
+
+
+def _distance(series: Series, window: Window, place: int, at: np.ndarray) -> np.ndarray:
+    """Return (M,) squared distance of each moment from the airing, in units of ``SCALES``."""
+    use = np.isfinite(series.y) & ~series.busy
+    y = np.where(use, series.y, 0.0)
+    n, one, two = _runs(use), _runs(y), _runs(y * y)
+
+    def described(where: np.ndarray) -> np.ndarray:
+        low = np.maximum(where - window.before, 0)
+        size = np.maximum(n[where] - n[low], 1.0)
+        mean = (one[where] - one[low]) / size
+        var = np.maximum((two[where] - two[low]) / size - mean**2, 0.0)
+        return np.array([np.log(mean + 0.5 / size), 0.5 * np.log(var + 0.1) - np.log(mean + 0.5 / size)])
+
+    own = described(np.array([place]))
+    away = (described(at) - own) / np.array(SCALES[:2])[:, None]
+    ago = (place - at) * series.step
+    hours = (ago / 3600.0 + 12.0) % 24.0 - 12.0
+    return (away**2).sum(axis=0) + (hours / SCALES[2]) ** 2 + (ago / 86400.0 / SCALES[3]) ** 2
+
+
+def breaks(series: Series, window: Window, place: int, declared: list[tuple[float, float]], aired: np.ndarray) -> Pool:
+    """Return the same place in earlier declared breaks without an airing.
+
+    Parameters
+    ----------
+    declared
+        (start, end) of the breaks, seconds since 1970; the airing lies in one of them.
+    aired
+        (J,) starts of the airings, seconds since 1970.
+    """
+    moment = float(series.at(place))
+    own = [b for b in declared if b[0] - series.step < moment < b[1]]
+    offset = place - series.place(min(own)[0]) if own else 0
+    last = place - window.response - window.after
+    found = []
+    for start, end in sorted(declared):
+        at = series.place(start) + offset
+        reach = float(series.at(at + window.response))
+        free = not ((aired >= start) & (aired < max(end, reach))).any()
+        if free and window.before // 2 <= at <= last and series.at(at) < end:
+            known = np.isfinite(series.y[at : at + window.response])
+            if known.mean() >= 0.9:
+                found.append(at)
+    return Pool("breaks", np.array(found[-MOST:], dtype=int))
+
+
+def compare(
+    series: Series,
+    window: Window,
+    place: int,
+    comparison: Pool,
+    *,
+    alpha: float = 0.05,
+    executor: Executor | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Placebos | None:
+    """Estimate what began at a bin, and rank it among placebos; None where nothing of the response has come.
+
+    Parameters
+    ----------
+    series, window
+        From :mod:`attribution.model.series`.
+    place
+        Position of the bin the airing began in.
+    comparison
+        From `pool` or `breaks`.
+    executor
+        Evaluates the placebos in parts; the compiled fit releases the interpreter, so threads are enough.
+    progress
+        Called with (placebos done, all of them).
+
+    Returns
+    -------
+    Placebos
+        At the end of the series, when the response is over, by all bins around it; before that by those so far.
+    """
+    arrived = min(window.response, len(series.y) - place)
+    if arrived < 1 or not np.isfinite(series.y[place : place + arrived]).any():
+        return None
+    over = place + window.response + window.after <= len(series.y)
+    at = np.append(comparison.at, place)
+    found = _evaluated(series, window, at, executor, progress)
+    paths = found[0]
+    fixed = found[1] if over else Estimates(*(part[:, arrived - 1 : arrived] for part in paths))
+    return _ranked(series, comparison, paths, fixed, arrived, alpha)
+
+
+def _evaluated(
+    series: Series,
+    window: Window,
+    at: np.ndarray,
+    executor: Executor | None,
+    progress: Callable[[int, int], None] | None,
+) -> tuple[Estimates, Estimates]:
+    """Return the watched paths and the answers afterwards at (M + 1,) moments, the airing's last.
+
+    The prior of the scales is learnt from the placebos: earlier windows of the same series that are like the airing's.
+    """
+    answers = []
+    parts = np.array_split(at, max(1, len(at) // 25))
+    done, total = 0, 2 * len(at)
+    for look, live in ((window.live(), True), (window, False)):
+        run = executor.map if executor else map
+        like = []
+        for part in run(likelihoods, [series] * len(parts), parts, [look] * len(parts)):
+            like.append(part)
+            done += len(part)
+            if progress:
+                progress(done // 2, total // 2)
+        log_likelihood = np.concatenate(like)
+        prior = learn(log_likelihood[:-1], flat(series.step))
+        answers.append(estimate(series, at, look, log_likelihood, prior, live=live))
+    return answers[0], answers[1]
+
+
+def _ranked(
+    series: Series, comparison: Pool, paths: Estimates, fixed: Estimates, arrived: int, alpha: float
+) -> Placebos:
+    """Turn the estimates into ranks, widths and words; the airing is the last row."""
+    broken = comparison.kind == "breaks" and len(comparison.at) >= 5
+    fixed, z = against_breaks(fixed) if broken else (fixed, fixed.z)
+    watched = against_breaks(paths)[1] if broken else paths.z
+    own, others = float(z[-1, 0]), z[:-1, 0]
+    others = others[np.isfinite(others)]
+    needed, n = NEEDED[comparison.kind], len(others)
+    enough = n >= needed
+    top = np.nanmax(watched[:-1], axis=1, initial=-np.inf) if n else np.empty(0)
+    low = np.nanmin(watched[:-1], axis=1, initial=np.inf) if n else np.empty(0)
+    path = watched[-1, :arrived]
+    p = two_sided(np.array([own]), others, others) if enough else np.nan
+    watched_p = two_sided(path, top, low) if enough else np.nan
+    up, down = widths(others, alpha) if enough else (SIGMAS, SIGMAS)
+    amount, sd = float(fixed.amount[-1, 0]), float(fixed.sd[-1, 0])
+    table = pd.DataFrame(
+        {
+            "time": moments(series.at(comparison.at)),
+            "estimate": fixed.amount[:-1, 0],
+            "sd": fixed.sd[:-1, 0],
+            "z": z[:-1, 0],
+            "watched_z": np.where(top > -low, top, low),
+        }
+    )
+    return Placebos(
+        amount=amount,
+        sd=sd,
+        lower=amount - up * sd,
+        upper=amount + down * sd,
+        counterfactual=float(fixed.counterfactual[-1, 0]),
+        z=own,
+        p=p,
+        watched_p=watched_p,
+        n=n,
+        needed=needed,
+        kind=comparison.kind,
+        factor=(up + down) / (2 * SIGMAS),
+        kernel_share=float(fixed.kernel_share[-1, 0]),
+        table=table,
+        sentence=_words(comparison.kind, n, needed, own, others, p, watched_p),
+        claimed=bool(enough and p <= alpha and abs(own) > SIGMAS),
+    )
+
+
+def against_breaks(found: Estimates) -> tuple[Estimates, np.ndarray]:
+    """Return amounts beyond what breaks do by themselves, and their statistics (methods, section 2.4).
+
+    ``r = (A/B - mean)/sqrt(s^2/B^2 + tau^2)``, mean and tau^2 by random effects (DerSimonian & Laird 1986) over all
+    rows, the airing's among them: the ranks are then exact where breaks are exchangeable.
+    """
+    lift, var = found.amount / found.counterfactual, (found.sd / found.counterfactual) ** 2
+    weight = 1.0 / var
+    fixed = (weight * lift).sum(axis=0) / weight.sum(axis=0)
+    excess = (weight * (lift - fixed) ** 2).sum(axis=0) - (len(lift) - 1)
+    tau2 = np.maximum(excess / (weight.sum(axis=0) - (weight**2).sum(axis=0) / weight.sum(axis=0)), 0.0)
+    weight = 1.0 / (var + tau2)
+    mean = (weight * lift).sum(axis=0) / weight.sum(axis=0)
+    sd = np.sqrt(var + tau2)
+    base = found.counterfactual
+    beyond = Estimates((lift - mean) * base, sd * base, base * (1.0 + mean), found.kernel_share)
+    return beyond, (lift - mean) / sd
+
+
+def two_sided(path: np.ndarray, top: np.ndarray, low: np.ndarray) -> float:
+    """Return the two-sided p of a path's largest and smallest value among placebos' (M,) largest and smallest.
+
+    Examples
+    --------
+    >>> two_sided(np.array([0.0, 5.0]), np.arange(-2.0, 3.0), np.arange(-2.0, 3.0))
+    0.3333333333333333
+    """
+    path = path[np.isfinite(path)]
+    if not len(path):
+        return float("nan")
+    up = float(placebo_p(path, top)[-1])
+    down = float(placebo_p(-path, -low)[-1])
+    return min(1.0, 2.0 * min(up, down))
+
+
+def widths(z: np.ndarray, alpha: float) -> tuple[float, float]:
+    """Return how many sd the interval reaches below and above the amount: (M,) placebo z.
+
+    Conformal quantiles: the interval leaves out zero only where the rank p is at most alpha.
+    """
+    order = np.sort(z)
+    rank = int(np.ceil((len(z) + 1) * (1.0 - alpha / 2)))
+    high = order[rank - 1] if rank <= len(z) else np.inf
+    low = order[len(z) - rank] if rank <= len(z) else -np.inf
+    widest = order[-1], order[0]
+    return (
+        float(max(SIGMAS, high if np.isfinite(high) else 1.2 * widest[0])),
+        float(max(SIGMAS, -low if np.isfinite(low) else -1.2 * widest[1])),
+    )
+
+
+def _words(kind: str, n: int, needed: int, own: float, others: np.ndarray, p: float, watched_p: float) -> str:
+    """Return the comparison as a sentence."""
+    if n < needed:
+        return f"not enough {kind} to compare with: {n} of {needed}"
+    as_far = int((others >= own).sum() if own >= 0 else (others <= own).sum())
+    where = "earlier breaks without the ad" if kind == "breaks" else "moments like this one without the ad"
+    move = "rose" if own >= 0 else "fell"
+    return f"{as_far} of {n} {where} {move} as far: placebo p {p:.2g}, {watched_p:.2g} if it was watched all along"
