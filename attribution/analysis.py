@@ -17,7 +17,8 @@ from threadpoolctl import ThreadpoolController
 import attribution
 from attribution.airings import normalise
 from attribution.answers import TABLE, Answer, answer, detected, silent
-from attribution.checks import outages, preflight
+from attribution.checks import preflight
+from attribution.counts import masked
 from attribution.frames import bins
 from attribution.model import design as designs
 from attribution.model import fit as fast
@@ -153,7 +154,7 @@ def analyze(
         )
     known = len(counts.start) > 0
     checked = preflight(counts, airings, context=feeds["context"]) if known else []
-    masked = outages(counts) if known else None
+    left_out = masked(counts) if known else None
     answers: dict[int, Answer] = {}
     bands: list[pd.DataFrame] = []
     started, groups = _groups(counts, airings, settings)
@@ -163,7 +164,7 @@ def analyze(
     with _one_thread().limit(limits=1, user_api="blas"):  # small matrices: more threads only wait for one another
         for number, members in enumerate(groups):
             others = np.setdiff1d(started, members)
-            design = designs.build(counts, airings, settings, members=members, others=others, masked=masked, **feeds)
+            design = designs.build(counts, airings, settings, members=members, others=others, masked=left_out, **feeds)
             if design is not None:
                 found = _fitted(counts, airings, settings, design, number)
                 answers |= found[0]

@@ -84,7 +84,7 @@ def answer(counts: Counts, airing: pd.Series, settings: Settings, fit: fast.Fit,
     second = _second_opinion(fit, j, settings)
     amount = (low, middle, high)
     case = _case(
-        counts, airing, settings, fit, parts, j, amount, lift, expected, spread, watched, trust, cash, second[0]
+        counts, airing, settings, fit, parts, j, amount, lift, expected, spread, watched, trust, cash, second
     )
     verdict = judge(case)
     row = _row(airing, counts.regions, case, watched, cash, peak, second) | {
@@ -171,7 +171,7 @@ def _case(
     watched: monitor.Evidence,
     trust: monitor.Credibility,
     cash: Money,
-    robust_lower: float,
+    second: tuple[float, float],
 ) -> Case:
     """Collect the numbers the verdict is made of."""
     design = fit.design
@@ -181,6 +181,7 @@ def _case(
     controls = tuple(r for r, s in zip(design.regions, seen, strict=True) if not s)
     decided = watched.decided(settings.alpha)
     smallest, why = _smallest_lift(settings, cash, expected)
+    reach = _over_time(spread, 0.3 * expected, settings.alpha)
     status = ""
     if not seen.any():
         status = f"{airing['airing']} ran in no region of the counts."
@@ -195,7 +196,10 @@ def _case(
         incremental=middle,
         lower=low,
         upper=high,
-        robust_lower=robust_lower,
+        robust_lower=second[0],
+        robust_upper=second[1],
+        watched_lower=middle - reach,
+        watched_upper=middle + reach,
         lift=middle / expected,
         lift_lower=lift["low"],
         lift_upper=lift["high"],
@@ -204,6 +208,7 @@ def _case(
         floor=_floor(fit, parts, j),
         log_e=watched.stopped(settings.alpha),
         explained=watched.explained,
+        explained_kind="step" if watched.explained else "",
         decided_s=np.nan if decided is None else decided - float(design.onset[j]),
         credible=trust.credible,
         credible_ratio=trust.ratio,
@@ -218,6 +223,12 @@ def _case(
         complete=complete,
         arrived=float(fit.kernel_weight() @ design.window_mass[:, j]),
     )
+
+
+def _over_time(sd: float, scale: float, alpha: float) -> float:
+    """Return the half width of an interval that may be watched, for a prior effect of sd ``scale`` (methods, 4)."""
+    ratio = (sd / max(scale, 1e-9)) ** 2
+    return float(sd * np.sqrt((1 + ratio) * (np.log1p(1 / max(ratio, 1e-12)) - 2 * np.log(alpha))))
 
 
 def _rung(assignment: str, controlled: bool) -> int:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from attribution.silence import rush, silences
+
 if TYPE_CHECKING:
     from attribution.tables import Finding
 
@@ -148,22 +150,15 @@ class Counts:
         return digest.hexdigest()[:16]
 
 
-IMPROBABLE = 1e-9
-"""A run of zeros is an outage when chance makes it less often than this."""
-
-
 def outages(counts: Counts, *, near: int = 60) -> np.ndarray:
-    """Find zeros that the local level makes incredible: the feed was out, the count is unknown.
+    """Find stretches of zeros that the local level makes incredible: the feed was out, the count is unknown.
 
-    A run of n exact zeros is an outage when exp(-m) < 1e-9, where m = n x level x 1/2 / phi. The level is the
-    lower of the means of the ``near`` bins before and after the run (zeros of other runs included); the half allows
-    for a wandering rate (two sd of .35 on the log scale), phi >= 1 for over-dispersion from bin to bin, measured by
-    squared differences of neighbours.
+    See :func:`attribution.silence.silences`.
 
     Returns
     -------
     (T, R) bool
-        True where a zero is to be treated as unknown.
+        True where a count is to be treated as unknown.
 
     Examples
     --------
@@ -175,31 +170,19 @@ def outages(counts: Counts, *, near: int = 60) -> np.ndarray:
     >>> int(outages(feed).sum())
     12
     """
-    total = counts.total
-    out = np.zeros(total.shape, bool)
-    for region in range(total.shape[1]):
-        y = total[:, region]
-        known = ~np.isnan(y)
-        filled = np.where(known, y, 0.0)
-        zero = np.concatenate([[False], known & (y == 0), [False]])
-        edges = np.flatnonzero(zero[1:] != zero[:-1])
-        first, last = edges[::2], edges[1::2]
-        sums = np.concatenate([[0.0], np.cumsum(filled)])
-        sizes = np.concatenate([[0], np.cumsum(known)])
-        squares = np.concatenate([[0.0], np.cumsum(np.diff(filled, prepend=filled[:1]) ** 2 / 2)])
-        low, high = np.maximum(first - near, 0), np.minimum(last + near, len(y))
-        with np.errstate(invalid="ignore", divide="ignore"):
-            before = (sums[first] - sums[low]) / (sizes[first] - sizes[low])
-            after = (sums[high] - sums[last]) / (sizes[high] - sizes[last])
-            level = np.fmin(before, after)
-            around = sums[first] - sums[low] + sums[high] - sums[last]
-            steps = np.maximum(squares[first] - squares[np.minimum(low + 1, first)], 0)
-            steps = steps + np.maximum(squares[high] - squares[np.minimum(last + 1, high)], 0)
-            phi = np.fmax(steps / around, 1.0)
-            odd = 0.5 * level * (last - first) / phi > -np.log(IMPROBABLE)
-        for a, b in zip(first[odd], last[odd], strict=True):
-            out[a:b, region] = True
-    return out
+    return np.stack([silences(y, near=near) for y in counts.total.T], axis=1)
+
+
+def masked(counts: Counts) -> np.ndarray:
+    """Find the bins no model should read: outages, and the rush after an outage or a gap; neither is an effect.
+
+    Returns
+    -------
+    (T, R) bool
+        True where a count is left out.
+    """
+    out = outages(counts)
+    return out | np.stack([rush(y, dark) for y, dark in zip(counts.total.T, out.T, strict=True)], axis=1)
 
 
 def _ns(moment: pd.Timestamp) -> np.datetime64:

@@ -45,6 +45,10 @@ def test_the_sums_of_the_launch_log_are_those_of_its_readme():
     out = outages(counts)[:, 0]
     first = int(np.searchsorted(counts.start, np.datetime64("1995-08-01T18:53:00")))
     assert out[first : first + 135_000].all()
+    launch = int(np.searchsorted(counts.start, np.datetime64("1995-07-13T13:41:55")))
+    for after in (65, 111, 124, 138, 264):  # zero runs of its broadcast: 13:43:00, 43:46, 43:59, 44:13, 46:19
+        assert out[launch + after : launch + after + 9].all(), after
+    assert not out[launch - 600 : launch + 50].any()
 
 
 @pytest.mark.parametrize(
