@@ -25,6 +25,7 @@ from attribution.model import fit as fast
 from attribution.model import windows
 from attribution.model.decompose import centre, draw
 from attribution.settings import Settings
+from attribution.single import OneSeries, overlaid
 from attribution.verdict import Verdict, summarise
 
 if TYPE_CHECKING:
@@ -161,12 +162,13 @@ def analyze(
     if settings.baseline == "brief":
         answers |= {int(a): detected(counts, airings.iloc[a], settings) for a in started}
         groups = []
+    one = OneSeries(counts, airings, settings, started=started, context=feeds["context"], masked=left_out)
     with _one_thread().limit(limits=1, user_api="blas"):  # small matrices: more threads only wait for one another
         for number, members in enumerate(groups):
             others = np.setdiff1d(started, members)
             design = designs.build(counts, airings, settings, members=members, others=others, masked=left_out, **feeds)
             if design is not None:
-                found = _fitted(counts, airings, settings, design, number)
+                found = _fitted(counts, airings, settings, design, number, one)
                 answers |= found[0]
                 bands += found[1]
     ordered = [answers.get(a) or silent(counts, airings.iloc[a]) for a in range(len(airings))]
@@ -201,7 +203,7 @@ def _one_thread() -> ThreadpoolController:
 
 
 def _fitted(
-    counts: Counts, airings: pd.DataFrame, settings: Settings, design: Design, number: int
+    counts: Counts, airings: pd.DataFrame, settings: Settings, design: Design, number: int, one: OneSeries
 ) -> tuple[dict[int, Answer], list[pd.DataFrame]]:
     """Fit one group: the answer of each of its airings by position, and its bins for all exposed regions and each."""
     try:
@@ -212,7 +214,12 @@ def _fitted(
     frames = [bins(design, middle, parts, settings, number, TOGETHER, design.exposed)]
     for r, region in enumerate(design.regions):
         frames.append(bins(design, middle, parts, settings, number, region, np.arange(len(design.regions)) == r))
-    answers = {int(a): answer(counts, airings.iloc[a], settings, fit, middle, j) for j, a in enumerate(design.airings)}
+    told = one.judge(int(design.airings[0])) if settings.placebos and designs.alone(design) else None
+    if told and not len(design.feed):
+        frames = [overlaid(frame, told) for frame in frames]
+    answers = {
+        int(a): answer(counts, airings.iloc[a], settings, fit, middle, j, told) for j, a in enumerate(design.airings)
+    }
     return answers, frames
 
 

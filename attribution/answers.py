@@ -15,12 +15,14 @@ from attribution.model.brief import brief
 from attribution.model.decompose import centre
 from attribution.money import money
 from attribution.shares import share_table
+from attribution.single import compared
 from attribution.verdict import Case, Verdict, duration, judge, signed
 
 if TYPE_CHECKING:
     from attribution.counts import Counts
     from attribution.model.decompose import Parts
     from attribution.money import Money
+    from attribution.placebos import Placebos
     from attribution.settings import Settings
 
 TABLE = [
@@ -66,8 +68,16 @@ class Answer(NamedTuple):
     frames: dict[str, pd.DataFrame]
 
 
-def answer(counts: Counts, airing: pd.Series, settings: Settings, fit: fast.Fit, parts: Parts, j: int) -> Answer:
-    """Return the figures, the verdict and the tables of one airing."""
+def answer(
+    counts: Counts,
+    airing: pd.Series,
+    settings: Settings,
+    fit: fast.Fit,
+    parts: Parts,
+    j: int,
+    told: Placebos | None = None,
+) -> Answer:
+    """Return the figures, the verdict and the tables of one airing; ``told`` is what one series says by itself."""
     design, name = fit.design, str(airing["airing"])
     seen, inside = design.share[j] > 0, design.inside(j)
     low, middle, high = (
@@ -83,9 +93,8 @@ def answer(counts: Counts, airing: pd.Series, settings: Settings, fit: fast.Fit,
     peak = _weighted_quantiles(design.peak, fit.kernel_weight(), _levels(settings))
     second = _second_opinion(fit, j, settings)
     amount = (low, middle, high)
-    case = _case(
-        counts, airing, settings, fit, parts, j, amount, lift, expected, spread, watched, trust, cash, second
-    )
+    case = _case(counts, airing, settings, fit, parts, j, amount, lift, expected, spread, watched, trust, cash, second)
+    case = case if told is None else compared(case, told, fed=len(design.feed) > 0)
     verdict = judge(case)
     row = _row(airing, counts.regions, case, watched, cash, peak, second) | {
         "rung": verdict.rung,
@@ -99,7 +108,7 @@ def answer(counts: Counts, airing: pd.Series, settings: Settings, fit: fast.Fit,
         ),
         "shares": _shares(counts, airing, fit, j, settings),
     }
-    return Answer(row, verdict, _reasons(row, cash), frames)
+    return Answer(row, verdict, _reasons(row, cash, told), frames)
 
 
 def _second_opinion(fit: fast.Fit, j: int, settings: Settings) -> tuple[float, float]:
@@ -139,8 +148,8 @@ def _row(
         "probability_positive": case.probability_positive,
         "e_value": float(np.exp(min(case.log_e, 700.0))),
         "anytime_p": float(watched.anytime_p[-1]) if len(watched.log_e) else 1.0,
-        "placebo_p": np.nan,
-        "placebos": np.nan,
+        "placebo_p": case.placebo_p,
+        "placebos": case.placebos if case.placebo_kind else np.nan,
         "response_peak": peak[1],
         "response_peak_lower": peak[0],
         "response_peak_upper": peak[2],
@@ -295,10 +304,10 @@ def _shares(counts: Counts, airing: pd.Series, fit: fast.Fit, j: int, settings: 
     )
 
 
-def _reasons(row: dict, cash: Money) -> dict[str, str]:
+def _reasons(row: dict, cash: Money, told: Placebos | None) -> dict[str, str]:
     """Return why each unknown figure is unknown."""
     why = {
-        "placebo": "not compared with placebos: the answer stands on its own model and controls",
+        "placebo": told.sentence if told else "not compared with placebos: the answer stands on its own model",
         "robust": "needs a control region and a social feed: without both there is no second opinion",
         "iroas": f"{' and '.join(cash.missing)} unknown" if cash.missing else "no finite incremental",
         "roi": f"{' and '.join(cash.missing)} unknown" if cash.missing else "no finite incremental",

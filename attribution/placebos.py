@@ -6,14 +6,14 @@ nearest by rate, burstiness, hour and age. Their spread widens the interval, and
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from attribution.frames import moments
-from attribution.model.series import Estimates, Series, Window, estimate, flat, learn, likelihoods
+from attribution.model.series import Estimates, Series, Window, estimate, excerpts, flat, learn, likelihoods, path
 from attribution.ranks import placebo_p
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Pool(NamedTuple):
 
     kind: str
     """``breaks`` or ``moments``."""
-    at: np.ndarray
+    place: np.ndarray
     """(M,) bin positions, in the order of time."""
 
 
@@ -69,8 +69,15 @@ class Placebos:
         Width of the interval over what the model alone would give; 1 without enough placebos.
     kernel_share
         Weight of the kernels' answer beside the one that assumes no shape.
+    window_s
+        Seconds from the airing's bin on that the amount is summed over.
+    arrived
+        Share of a response that is expected to have arrived by now.
     table
         time, estimate, sd, z, watched_z: a row a placebo.
+    bins
+        time, counterfactual, counterfactual_lower, counterfactual_upper, ad, share: a row a bin around the airing;
+        inside the window the counterfactual and the ad add up to those of the answer, and share (of the ad) to 1.
     sentence
         The comparison in words.
     claimed
@@ -90,7 +97,10 @@ class Placebos:
     kind: str
     factor: float
     kernel_share: float
+    window_s: float
+    arrived: float
     table: pd.DataFrame
+    bins: pd.DataFrame
     sentence: str
     claimed: bool
 
@@ -202,11 +212,27 @@ def compare(
     if arrived < 1 or not np.isfinite(series.y[place : place + arrived]).any():
         return None
     over = place + window.response + window.after <= len(series.y)
-    at = np.append(comparison.at, place)
-    found = _evaluated(series, window, at, executor, progress)
-    paths = found[0]
-    fixed = found[1] if over else Estimates(*(part[:, arrived - 1 : arrived] for part in paths))
-    return _ranked(series, comparison, paths, fixed, arrived, alpha)
+    at = np.append(comparison.place, place)
+    watched, afterwards = _evaluated(series, window, at, executor, progress)
+    paths = watched.found
+    fixed = afterwards.found if over else Estimates(*(part[:, arrived - 1 : arrived] for part in paths))
+    told = _ranked(series, comparison, paths, fixed, arrived, alpha)
+    bins = _bins(series, window if over else window.live(), place, afterwards if over else watched, told, arrived)
+    return replace(
+        told,
+        bins=bins,
+        window_s=float(window.inside[:arrived].sum() * series.step),
+        arrived=float((window.prior @ window.mass[:, :arrived]).sum()),
+    )
+
+
+class _Round(NamedTuple):
+    """One way of looking at all moments."""
+
+    found: Estimates
+    like: np.ndarray
+    """(G,) log likelihoods of the scales around the airing."""
+    prior: np.ndarray
 
 
 def _evaluated(
@@ -215,7 +241,7 @@ def _evaluated(
     at: np.ndarray,
     executor: Executor | None,
     progress: Callable[[int, int], None] | None,
-) -> tuple[Estimates, Estimates]:
+) -> tuple[_Round, _Round]:
     """Return the watched paths and the answers afterwards at (M + 1,) moments, the airing's last.
 
     The prior of the scales is learnt from the placebos: earlier windows of the same series that are like the airing's.
@@ -233,37 +259,59 @@ def _evaluated(
                 progress(done // 2, total // 2)
         log_likelihood = np.concatenate(like)
         prior = learn(log_likelihood[:-1], flat(series.step))
-        answers.append(estimate(series, at, look, log_likelihood, prior, live=live))
+        found = [estimate(series, part, look, own, prior, live=live) for part, own in zip(parts, like, strict=True)]
+        whole = Estimates(*(np.concatenate(column) for column in zip(*found, strict=True)))
+        answers.append(_Round(whole, log_likelihood[-1], prior))
     return answers[0], answers[1]
+
+
+def _bins(series: Series, window: Window, place: int, one: _Round, told: Placebos, arrived: int) -> pd.DataFrame:
+    """Lay the answer over the bins around the airing: each part adds up to the whole inside the window."""
+    expected, relative = path(series, place, window, one.like, one.prior)
+    y, share, _ = (part[0] for part in excerpts(series, np.array([place]), window))
+    inside = np.zeros(len(y), dtype=bool)
+    inside[window.before : window.before + arrived] = window.inside[:arrived] > 0
+    expected[inside] *= told.counterfactual / max(expected[inside].sum(), 1e-9)
+    shape = np.zeros(len(y))
+    shape[window.before : window.before + window.response] = window.prior @ window.mass
+    shape = np.where(inside, shape, 0.0)
+    shape = shape / shape.sum() if shape.sum() > 0 else inside / inside.sum()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        left = np.where(inside & np.isfinite(y), y / share - expected, 0.0)
+    rough = (1.0 - told.kernel_share) * left
+    reach = SIGMAS * told.factor * relative
+    return pd.DataFrame(
+        {
+            "time": series.at(place - window.before + np.arange(len(y))),
+            "counterfactual": expected,
+            "counterfactual_lower": expected * np.exp(-reach),
+            "counterfactual_upper": expected * np.exp(reach),
+            "ad": rough + (told.amount - rough.sum()) * shape,
+            "share": shape,
+        }
+    )
 
 
 def _ranked(
     series: Series, comparison: Pool, paths: Estimates, fixed: Estimates, arrived: int, alpha: float
 ) -> Placebos:
     """Turn the estimates into ranks, widths and words; the airing is the last row."""
-    broken = comparison.kind == "breaks" and len(comparison.at) >= 5
+    broken = comparison.kind == "breaks" and len(comparison.place) >= 5
     fixed, z = against_breaks(fixed) if broken else (fixed, fixed.z)
     watched = against_breaks(paths)[1] if broken else paths.z
     own, others = float(z[-1, 0]), z[:-1, 0]
-    others = others[np.isfinite(others)]
+    kept = np.isfinite(others) & np.isfinite(watched[:-1]).any(axis=1)
+    others, paths_z = others[kept], watched[:-1][kept]
     needed, n = NEEDED[comparison.kind], len(others)
     enough = n >= needed
-    top = np.nanmax(watched[:-1], axis=1, initial=-np.inf) if n else np.empty(0)
-    low = np.nanmin(watched[:-1], axis=1, initial=np.inf) if n else np.empty(0)
-    path = watched[-1, :arrived]
+    top = np.nanmax(paths_z, axis=1) if n else np.empty(0)
+    low = np.nanmin(paths_z, axis=1) if n else np.empty(0)
     p = two_sided(np.array([own]), others, others) if enough else np.nan
-    watched_p = two_sided(path, top, low) if enough else np.nan
+    watched_p = two_sided(watched[-1, :arrived], top, low) if enough else np.nan
     up, down = widths(others, alpha) if enough else (SIGMAS, SIGMAS)
     amount, sd = float(fixed.amount[-1, 0]), float(fixed.sd[-1, 0])
-    table = pd.DataFrame(
-        {
-            "time": moments(series.at(comparison.at)),
-            "estimate": fixed.amount[:-1, 0],
-            "sd": fixed.sd[:-1, 0],
-            "z": z[:-1, 0],
-            "watched_z": np.where(top > -low, top, low),
-        }
-    )
+    columns = {"estimate": fixed.amount[:-1, 0][kept], "sd": fixed.sd[:-1, 0][kept], "z": others}
+    table = pd.DataFrame({"time": moments(series.at(comparison.place[kept])), **columns})
     return Placebos(
         amount=amount,
         sd=sd,
@@ -278,7 +326,10 @@ def _ranked(
         kind=comparison.kind,
         factor=(up + down) / (2 * SIGMAS),
         kernel_share=float(fixed.kernel_share[-1, 0]),
-        table=table,
+        window_s=0.0,
+        arrived=1.0,
+        table=table.assign(watched_z=np.where(top > -low, top, low)),
+        bins=pd.DataFrame(),
         sentence=_words(comparison.kind, n, needed, own, others, p, watched_p),
         claimed=bool(enough and p <= alpha and abs(own) > SIGMAS),
     )

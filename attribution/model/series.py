@@ -45,6 +45,9 @@ PRIOR_WEIGHT = 8.0
 
 EM_STEPS = 30
 
+FLAT = 0.05
+"""An expected count stays above this share of the point it was linearised at."""
+
 RIDGE = 1e-8
 """Prior precision of the level; of the trend over a window it is 1 (a factor e), of a covariate's slope 1."""
 
@@ -153,7 +156,7 @@ def lay(
     begin = start[0] if step == fine else anchor - np.ceil((anchor - start[0]) / step) * step
     if step != fine and begin < start[0] - 1e-9:
         begin += step
-    bins = int(np.floor((start[-1] + width[-1] - begin) / step + 0.5))
+    bins = int(np.floor((start[-1] + width[-1] - begin) / step + 1e-6))
     place = np.floor((start - begin) / step + 1e-6).astype(int)
     known = np.isfinite(y) & (share > 0)
     inside = (place >= 0) & (place < bins)
@@ -326,3 +329,34 @@ def posterior(log_likelihood: np.ndarray, prior: np.ndarray) -> tuple[np.ndarray
 
 def _ridge(series: Series) -> np.ndarray:
     return np.array([RIDGE, 1.0, *np.ones(series.covariates.shape[1])])
+
+
+def path(
+    series: Series, place: int, window: Window, log_likelihood: np.ndarray, prior: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (n,) expected counts a bin without the ad, and their relative sd, around one moment.
+
+    The dense form of what the filter does, averaged over the same scales: ``log_likelihood`` (G,), ``prior`` (G,).
+    """
+    y, share, covariates = (part[0] for part in excerpts(series, np.array([place]), window))
+    rate, z, noise, use = whitening.working(y, share, window.before, window.before + window.response)
+    columns = whitening.base_columns(z, covariates, 0)[:, 1:]
+    n, ridge = len(y), np.diag(_ridge(series))
+    apart = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
+    chosen, weight = posterior(log_likelihood[None], prior)
+    mean, square = np.zeros(n), np.zeros(n)
+    for (length, sd, extra), share_of in zip(scales(series.step)[chosen[0]], weight[0], strict=True):
+        lag = np.sqrt(3.0) * apart / length
+        field = sd**2 * (1.0 + lag) * np.exp(-lag)
+        known = field[np.ix_(use, use)] + np.diag(noise[use] + extra)
+        solved = np.linalg.solve(known, np.column_stack([z[use], columns[use], field[use]]))
+        own, base, gain = solved[:, 0], solved[:, 1 : 1 + columns.shape[1]], solved[:, 1 + columns.shape[1] :]
+        precision = columns[use].T @ base + ridge
+        effect = np.linalg.solve(precision, columns[use].T @ own)
+        left = columns - gain.T @ columns[use]
+        middle = columns @ effect + gain.T @ (z[use] - columns[use] @ effect)
+        var = sd**2 - (field[use] * gain).sum(axis=0) + (left @ np.linalg.inv(precision) * left).sum(axis=1)
+        mean += share_of * middle
+        square += share_of * (var + middle**2)
+    # The filter is linear in the log around ``rate``; so is this.
+    return np.exp(rate) * np.maximum(1.0 + mean - rate, FLAT), np.sqrt(np.maximum(square - mean**2, 0.0))
