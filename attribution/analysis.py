@@ -25,7 +25,7 @@ from attribution.model import fit as fast
 from attribution.model import windows
 from attribution.model.decompose import centre, draw
 from attribution.settings import Settings
-from attribution.single import OneSeries, overlaid
+from attribution.single import Alone, overlaid
 from attribution.verdict import Verdict, summarise
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def analyze(
     if settings.baseline == "brief":
         answers |= {int(a): detected(counts, airings.iloc[a], settings) for a in started}
         groups = []
-    one = OneSeries(counts, airings, settings, started=started, context=feeds["context"], masked=left_out)
+    one = Alone(counts, airings, settings, started=started, context=feeds["context"], masked=left_out)
     with _one_thread().limit(limits=1, user_api="blas"):  # small matrices: more threads only wait for one another
         for number, members in enumerate(groups):
             others = np.setdiff1d(started, members)
@@ -203,7 +203,7 @@ def _one_thread() -> ThreadpoolController:
 
 
 def _fitted(
-    counts: Counts, airings: pd.DataFrame, settings: Settings, design: Design, number: int, one: OneSeries
+    counts: Counts, airings: pd.DataFrame, settings: Settings, design: Design, number: int, one: Alone
 ) -> tuple[dict[int, Answer], list[pd.DataFrame]]:
     """Fit one group: the answer of each of its airings by position, and its bins for all exposed regions and each."""
     try:
@@ -214,9 +214,10 @@ def _fitted(
     frames = [bins(design, middle, parts, settings, number, TOGETHER, design.exposed)]
     for r, region in enumerate(design.regions):
         frames.append(bins(design, middle, parts, settings, number, region, np.arange(len(design.regions)) == r))
-    told = one.judge(int(design.airings[0])) if settings.placebos and designs.alone(design) else None
+    told, seen = one.answer(design)
     if told and not len(design.feed):
-        frames = [overlaid(frame, told) for frame in frames]
+        shown = {TOGETHER, *seen}
+        frames = [overlaid(frame, told) if frame["region"].iloc[0] in shown else frame for frame in frames]
     answers = {
         int(a): answer(counts, airings.iloc[a], settings, fit, middle, j, told) for j, a in enumerate(design.airings)
     }

@@ -15,7 +15,7 @@ from attribution.model.brief import brief
 from attribution.model.decompose import centre
 from attribution.money import money
 from attribution.shares import share_table
-from attribution.single import compared
+from attribution.single import compared, instead
 from attribution.verdict import Case, Verdict, duration, judge, signed
 
 if TYPE_CHECKING:
@@ -87,7 +87,9 @@ def answer(
     spread = _mixture_sd(fit, j)
     slope = _trade(fit, j, seen, inside, spread)
     lift = {p: a / max(expected + slope * (a - middle), 0.05 * expected) for p, a in (("low", low), ("high", high))}
-    watched = monitor.evidence(design, fit.noise, j, lift_sd=settings.lift_sd, alpha=settings.alpha)
+    watched = instead(told, design, j) or monitor.evidence(
+        design, fit.noise, j, lift_sd=settings.lift_sd, alpha=settings.alpha
+    )
     trust = monitor.credibility(design, fit.noise, j)
     cash = money(airing, settings)
     peak = _weighted_quantiles(design.peak, fit.kernel_weight(), _levels(settings))

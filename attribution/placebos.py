@@ -7,6 +7,7 @@ nearest by rate, burstiness, hour and age. Their spread widens the interval, and
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -37,6 +38,13 @@ SIGMAS = 1.96
 
 SEEN = 0.5
 """Share of the bins before a moment that must be known; of its response all but one in ten."""
+
+
+PART = 25
+"""Moments that are evaluated at a time."""
+
+Memory = dict[tuple[int, int, int], dict[int, np.ndarray]]
+"""Log likelihoods by (before, response, after) and bin position."""
 
 
 class Pool(NamedTuple):
@@ -73,6 +81,8 @@ class Placebos:
         Seconds from the airing's bin on that the amount is summed over.
     arrived
         Share of a response that is expected to have arrived by now.
+    path
+        (L, 3) after each bin so far: seconds since 1970, amount and sd on what had come by then.
     table
         time, estimate, sd, z, watched_z: a row a placebo.
     bins
@@ -99,6 +109,7 @@ class Placebos:
     kernel_share: float
     window_s: float
     arrived: float
+    path: np.ndarray
     table: pd.DataFrame
     bins: pd.DataFrame
     sentence: str
@@ -187,6 +198,7 @@ def compare(
     alpha: float = 0.05,
     executor: Executor | None = None,
     progress: Callable[[int, int], None] | None = None,
+    memory: Memory | None = None,
 ) -> Placebos | None:
     """Estimate what began at a bin, and rank it among placebos; None where nothing of the response has come.
 
@@ -202,6 +214,8 @@ def compare(
         Evaluates the placebos in parts; the compiled fit releases the interpreter, so threads are enough.
     progress
         Called with (placebos done, all of them).
+    memory
+        Keeps what was computed at moments of this series for the next airing in it.
 
     Returns
     -------
@@ -213,13 +227,15 @@ def compare(
         return None
     over = place + window.response + window.after <= len(series.y)
     at = np.append(comparison.place, place)
-    watched, afterwards = _evaluated(series, window, at, executor, progress)
+    watched, afterwards = _evaluated(series, window, at, executor, progress, {} if memory is None else memory)
     paths = watched.found
     fixed = afterwards.found if over else Estimates(*(part[:, arrived - 1 : arrived] for part in paths))
     told = _ranked(series, comparison, paths, fixed, arrived, alpha)
     bins = _bins(series, window if over else window.live(), place, afterwards if over else watched, told, arrived)
+    ends = series.at(place + 1 + np.arange(arrived))
     return replace(
         told,
+        path=np.column_stack([ends, paths.amount[-1, :arrived], paths.sd[-1, :arrived]]),
         bins=bins,
         window_s=float(window.inside[:arrived].sum() * series.step),
         arrived=float((window.prior @ window.mass[:, :arrived]).sum()),
@@ -241,26 +257,28 @@ def _evaluated(
     at: np.ndarray,
     executor: Executor | None,
     progress: Callable[[int, int], None] | None,
+    memory: Memory,
 ) -> tuple[_Round, _Round]:
     """Return the watched paths and the answers afterwards at (M + 1,) moments, the airing's last.
 
     The prior of the scales is learnt from the placebos: earlier windows of the same series that are like the airing's.
     """
     answers = []
-    parts = np.array_split(at, max(1, len(at) // 25))
+    run = executor.map if executor else map
     done, total = 0, 2 * len(at)
     for look, live in ((window.live(), True), (window, False)):
-        run = executor.map if executor else map
-        like = []
-        for part in run(likelihoods, [series] * len(parts), parts, [look] * len(parts)):
-            like.append(part)
+        known = memory.setdefault((look.before, look.response, look.after), {})
+        new = [place for place in at.tolist() if place not in known]
+        done += len(at) - len(new)
+        parts = [part for part in np.array_split(new, len(new) // PART + 1) if len(part)]
+        for part, rows in zip(parts, run(likelihoods, repeat(series), parts, repeat(look)), strict=False):
+            known.update(zip(part.tolist(), rows, strict=True))
             done += len(part)
             if progress:
                 progress(done // 2, total // 2)
-        log_likelihood = np.concatenate(like)
+        log_likelihood = np.array([known[place] for place in at.tolist()])
         prior = learn(log_likelihood[:-1], flat(series.step))
-        found = [estimate(series, part, look, own, prior, live=live) for part, own in zip(parts, like, strict=True)]
-        whole = Estimates(*(np.concatenate(column) for column in zip(*found, strict=True)))
+        whole = estimate(series, at, look, log_likelihood, prior, live=live)
         answers.append(_Round(whole, log_likelihood[-1], prior))
     return answers[0], answers[1]
 
@@ -328,6 +346,7 @@ def _ranked(
         kernel_share=float(fixed.kernel_share[-1, 0]),
         window_s=0.0,
         arrived=1.0,
+        path=np.empty((0, 3)),
         table=table.assign(watched_z=np.where(top > -low, top, low)),
         bins=pd.DataFrame(),
         sentence=_words(comparison.kind, n, needed, own, others, p, watched_p),

@@ -6,14 +6,16 @@ amounts; ranks among placebos decide (methods, sections 2.4, 5 and 6).
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from scipy.special import ndtr, ndtri
 
-from attribution.model.series import FINE_S, Series, lay, look
-from attribution.placebos import Placebos, breaks, compare, pool
+from attribution.model import monitor
+from attribution.model.series import FINE_S, Series, elasticity, lay, look
+from attribution.placebos import Memory, Placebos, breaks, compare, pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,14 +23,24 @@ if TYPE_CHECKING:
 
     from attribution.counts import Counts
     from attribution.ladder import Case
+    from attribution.model.design import Design
     from attribution.settings import Settings
+
+SHOWN = 2.6
+"""The slope on the other regions has to be this many sd above none: p = .01."""
+
+COARSE_S = 3600.0
+"""Bins at least this wide: an hour or a day of another series is a covariate; seconds of a region are a control."""
 
 LEAST = 12
 """Known bins before an airing without which one series says nothing."""
 
 
 class OneSeries:
-    """One counted series with the airings in it: lays it out once for all airings of the same phase."""
+    """One counted series with the airings in it: lays it out once for all airings of the same phase.
+
+    Regions that are ``spared`` (R,) are a control series beside it: its log rate enters with a slope of its own.
+    """
 
     def __init__(
         self,
@@ -39,6 +51,7 @@ class OneSeries:
         started: np.ndarray,
         context: pd.DataFrame | None = None,
         masked: np.ndarray | None = None,
+        spared: np.ndarray | None = None,
     ) -> None:
         self.counts, self.settings = counts, settings
         self.onset = airings["start"].to_numpy(dtype="datetime64[ns]").astype("int64") / 1e9
@@ -46,14 +59,18 @@ class OneSeries:
         self.started = started
         self.context = None if context is None or context.empty else context
         self._masked = masked
+        self._spared = np.zeros(len(counts.regions), dtype=bool) if spared is None else spared
         self._laid: dict[float, Series] = {}
+        self._known: dict[float, Memory] = {}
 
     def series(self, onset: float) -> Series:
         """Return the series laid out so that a bin begins at the onset, where the data are finer than its bins."""
         step = float(np.median(self.counts.width))
         phase = round(onset % FINE_S, 3) if step <= FINE_S / 2 else 0.0
         if phase not in self._laid:
-            laid = lay(self.counts.seconds, self.counts.width, *self._together(), anchor=onset)
+            own, share = self._together(~self._spared)
+            beside = self._together(self._spared)[0][:, None] if self._spared.any() else None
+            laid = lay(self.counts.seconds, self.counts.width, own, share, anchor=onset, covariates=beside)
             busy = np.zeros(len(laid.y), dtype=bool)
             for low, high in self._moved(laid):
                 busy[max(laid.place(low), 0) : max(int(np.ceil((high - laid.start) / laid.step - 1e-9)), 0)] = True
@@ -62,12 +79,13 @@ class OneSeries:
             )
         return self._laid[phase]
 
-    def _together(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return (T,) counts of all regions, and the observed share by the level each region usually has."""
-        total, complete = self.counts.total, np.nan_to_num(self.counts.completeness, nan=1.0)
+    def _together(self, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return (T,) counts of the chosen regions, and the observed share by the level each of them usually has."""
+        total = self.counts.total[:, chosen]
+        complete = np.nan_to_num(self.counts.completeness[:, chosen], nan=1.0)
         usable = np.isfinite(total) & (complete > 0)
         if self._masked is not None:
-            usable &= ~self._masked
+            usable &= ~self._masked[:, chosen]
         seen = np.where(usable, complete, 0.0)
         total = np.where(usable, total, 0.0)
         level = total.sum(axis=0) / np.maximum((seen * self.counts.width[:, None]).sum(axis=0), 1e-9)
@@ -88,6 +106,21 @@ class OneSeries:
         rows = self.context[self.context["kind"].isin(kinds)]
         ends = [rows[c].to_numpy(dtype="datetime64[ns]").astype("int64") / 1e9 for c in ("start", "end")]
         return list(zip(*ends, strict=True))
+
+    def follows(self, j: int) -> bool:
+        """Return whether the history shows that the series moves with the spared regions at all.
+
+        A region is a control because what moves the one moves the other. A series of which that cannot be shown
+        (visits, a rival's sales) may move otherwise; its slope is then learnt, for what it is worth.
+        """
+        onset = float(self.onset[j])
+        series = self.series(onset)
+        window, place = look(series, onset, self.settings, length_s=self.length[j]), series.place(onset)
+        known = np.isfinite(series.y[max(place - window.before, 0) : max(place, 0)])
+        if known.sum() < LEAST:
+            return True
+        slope, sd = elasticity(series, place, window)
+        return slope > SHOWN * sd
 
     def judge(
         self, j: int, *, executor: Executor | None = None, progress: Callable[[int, int], None] | None = None
@@ -112,8 +145,64 @@ class OneSeries:
         comparison = (
             breaks(series, window, place, declared, self.onset[self.started]) if broken else pool(series, window, place)
         )
-        alpha = self.settings.alpha
-        return compare(series, window, place, comparison, alpha=alpha, executor=executor, progress=progress)
+        return compare(
+            series,
+            window,
+            place,
+            comparison,
+            alpha=self.settings.alpha,
+            executor=executor,
+            progress=progress,
+            memory=self._known.setdefault(series.start, {}),
+        )
+
+
+class Alone:
+    """The airings of an analysis that nothing but their own series can answer."""
+
+    def __init__(
+        self,
+        counts: Counts,
+        airings: pd.DataFrame,
+        settings: Settings,
+        *,
+        started: np.ndarray,
+        context: pd.DataFrame | None = None,
+        masked: np.ndarray | None = None,
+    ) -> None:
+        self.counts, self.settings = counts, settings
+        self._make = partial(OneSeries, counts, airings, settings, started=started, context=context, masked=masked)
+        self._whole: OneSeries | None = None
+
+    def answer(self, design: Design) -> tuple[Placebos | None, tuple[str, ...]]:
+        """Return what one series says of a group's airing, and the regions it speaks for; None where it is not asked.
+
+        It is asked of a single airing that reached every region; and of one exposed region in coarse bins (an hour or
+        more) where the history does not show that it moves with the others: they are a control series then, no control.
+        """
+        if not self.settings.placebos or len(design.onset) != 1:
+            return None, ()
+        airing = int(design.airings[0])
+        seen = tuple(r for r, share in zip(design.regions, design.share[0], strict=True) if share > 0)
+        if len(seen) == len(design.regions):
+            self._whole = self._whole or self._make()
+            return self._whole.judge(airing), seen
+        if float(np.median(self.counts.width)) < COARSE_S or len(seen) != 1:
+            return None, ()
+        own = self._make(spared=~np.isin(self.counts.regions, seen))
+        return (None, ()) if own.follows(airing) else (own.judge(airing), seen)
+
+
+def instead(told: Placebos | None, design: Design, airing: int) -> monitor.Evidence | None:
+    """Return the e-process of one series where the regions that were spared are no control; else None.
+
+    A half-normal amount of sd .2 of the window's baseline against none, as in the model's own (methods, section 4).
+    """
+    if told is None or (design.share[airing] > 0).all():
+        return None
+    time, amount, sd = told.path.T
+    log_e = monitor.log_bayes(amount / sd**2, sd**-2.0, 0.2 * told.counterfactual)
+    return monitor.Evidence(time=time, log_e=log_e, method="one series")
 
 
 def compared(case: Case, told: Placebos, *, fed: bool) -> Case:
@@ -122,7 +211,8 @@ def compared(case: Case, told: Placebos, *, fed: bool) -> Case:
     Where a feed shows surges (``fed``), the amounts stay those of the model that used it.
     """
     figures = {
-        "rung": max(case.rung, 2) if told.kind == "breaks" else case.rung,
+        "rung": 2 if told.kind == "breaks" or case.controls else case.rung,
+        "controls": (),
         "placebo_p": told.p,
         "placebos": told.n,
         "placebos_needed": told.needed,

@@ -94,11 +94,6 @@ class Design:
         return np.clip(overlap / self.width, 0.0, 1.0)
 
 
-def alone(design: Design) -> bool:
-    """Return whether one airing reached every region: nothing but the series itself says what it would have been."""
-    return len(design.onset) == 1 and bool((design.share > 0).all())
-
-
 def build(
     counts: Counts,
     airings: pd.DataFrame,

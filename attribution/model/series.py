@@ -37,7 +37,7 @@ LOG_SDS = (0.4, 0.8)
 MISFIT = 0.25
 """Sd of the error of the kernels' shape, as a share of the total."""
 
-KEPT = 8
+KEPT = 5
 """Sets of scales that an estimate averages over: the likeliest of the grid."""
 
 PRIOR_WEIGHT = 8.0
@@ -331,6 +331,29 @@ def _ridge(series: Series) -> np.ndarray:
     return np.array([RIDGE, 1.0, *np.ones(series.covariates.shape[1])])
 
 
+def elasticity(series: Series, place: int, window: Window) -> tuple[float, float]:
+    """Return slope and sd of the series' log rate on its first covariate, learnt from around a moment."""
+    window = window.live()
+    like = likelihoods(series, np.array([place]), window)
+    (length, sd, extra), (y, share, covariates) = (
+        scales(series.step)[posterior(like, flat(series.step))[0][0, 0]],
+        (part[0] for part in excerpts(series, np.array([place]), window)),
+    )
+    _, z, noise, use = whitening.working(y, share, window.before, window.before + window.response)
+    columns = whitening.base_columns(z, covariates, 0)[use, 1:]
+    known = _matern(length, sd, len(y))[np.ix_(use, use)] + np.diag(noise[use] + extra)
+    solved = np.linalg.solve(known, np.column_stack([z[use], columns]))
+    precision = columns.T @ solved[:, 1:] + np.diag([RIDGE, 1.0, *np.full(covariates.shape[1], RIDGE)])
+    slopes = np.linalg.solve(precision, columns.T @ solved[:, 0])
+    return float(slopes[2]), float(np.sqrt(np.linalg.inv(precision)[2, 2]))
+
+
+def _matern(length: float, sd: float, n: int) -> np.ndarray:
+    """Return (n, n) the covariance of the wandering."""
+    lag = np.sqrt(3.0) * np.abs(np.subtract.outer(np.arange(n), np.arange(n))) / length
+    return sd**2 * (1.0 + lag) * np.exp(-lag)
+
+
 def path(
     series: Series, place: int, window: Window, log_likelihood: np.ndarray, prior: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -342,12 +365,10 @@ def path(
     rate, z, noise, use = whitening.working(y, share, window.before, window.before + window.response)
     columns = whitening.base_columns(z, covariates, 0)[:, 1:]
     n, ridge = len(y), np.diag(_ridge(series))
-    apart = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
     chosen, weight = posterior(log_likelihood[None], prior)
     mean, square = np.zeros(n), np.zeros(n)
     for (length, sd, extra), share_of in zip(scales(series.step)[chosen[0]], weight[0], strict=True):
-        lag = np.sqrt(3.0) * apart / length
-        field = sd**2 * (1.0 + lag) * np.exp(-lag)
+        field = _matern(length, sd, n)
         known = field[np.ix_(use, use)] + np.diag(noise[use] + extra)
         solved = np.linalg.solve(known, np.column_stack([z[use], columns[use], field[use]]))
         own, base, gain = solved[:, 0], solved[:, 1 : 1 + columns.shape[1]], solved[:, 1 + columns.shape[1] :]

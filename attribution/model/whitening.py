@@ -354,7 +354,7 @@ def at_look(
         free, free_var = joint[base, 0] * scale, (spread - joint[base, base]) * scale**2
     amount, var, w = joined(kernel, kernel_var, free, free_var, misfit)
     # What was counted, less what it holds beyond expectation, is the counterfactual.
-    expected = whole + booked * scale - free if np.isfinite(free) else whole
+    expected = booked * scale - free if np.isfinite(free) else whole
     return amount, var, expected, w
 
 
