@@ -98,10 +98,8 @@ def answer(
     case = _case(counts, airing, settings, fit, parts, j, amount, lift, expected, spread, watched, trust, cash, second)
     case = case if told is None else compared(case, told, fed=len(design.feed) > 0)
     verdict = judge(case)
-    row = _row(airing, counts.regions, case, watched, cash, peak, second) | {
-        "rung": verdict.rung,
-        "verdict": verdict.word,
-    }
+    row = _row(airing, counts.regions, case, watched, cash, peak, second)
+    row |= {"rung": verdict.rung, "verdict": verdict.word}
     frames = {
         "evidence": evidence_frame(name, watched),
         "kernel": kernel_frame(name, fit, settings),
