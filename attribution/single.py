@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtr, ndtri
 
+from attribution.matching import breaks, pool
 from attribution.model import monitor
 from attribution.model.series import FINE_S, Series, elasticity, lay, look
-from attribution.placebos import Memory, Placebos, breaks, compare, pool
+from attribution.placebos import Memory, Placebos, compare
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,8 +9,9 @@ import pytest
 from scipy.stats import binom, kstest
 
 import attribution as at
+from attribution.matching import Pool, breaks, pool
 from attribution.model.series import Series, estimate, flat, lay, likelihoods, look, window_bins
-from attribution.placebos import NEEDED, Pool, breaks, compare, pool, two_sided, widths
+from attribution.placebos import NEEDED, Placebos, compare, two_sided, widths
 
 DAY = 1440
 FAKES = 40
@@ -32,9 +33,15 @@ def laid(y: np.ndarray, start: float = 0.0) -> Series:
     return lay(start + 60.0 * np.arange(len(y)), np.full(len(y), 60.0), y, np.isfinite(y) * 1.0, anchor=start)
 
 
-def judged(series: Series, place: int, **options):
+def told_at(series: Series, place: int, comparison: Pool, **options) -> Placebos:
+    found = compare(series, look(series, float(series.at(place)), at.Settings()), place, comparison, **options)
+    assert found is not None
+    return found
+
+
+def judged(series: Series, place: int, **options) -> Placebos:
     window = look(series, float(series.at(place)), at.Settings())
-    return compare(series, window, place, pool(series, window, place), **options)
+    return told_at(series, place, pool(series, window, place), **options)
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +173,7 @@ def with_breaks(rise: float, count: int = 45, *, extra: float = 0.0) -> tuple[Se
 def in_last_break(series: Series, declared: list[tuple[float, float]]):
     moment = declared[-1][0]
     window, place = look(series, moment, at.Settings()), series.place(moment)
-    return compare(series, window, place, breaks(series, window, place, declared, np.array([moment])))
+    return told_at(series, place, breaks(series, window, place, declared, np.array([moment])))
 
 
 def test_a_break_that_breaks_explain_is_no_effect_and_an_ad_in_it_is():
@@ -178,7 +185,7 @@ def test_a_break_that_breaks_explain_is_no_effect_and_an_ad_in_it_is():
     series, declared = with_breaks(0.6)
     place = series.place(declared[-1][0])
     window = look(series, declared[-1][0], at.Settings())
-    wrong = compare(series, window, place, pool(series, window, place))
+    wrong = told_at(series, place, pool(series, window, place))
     assert wrong.z > 1.96  # as if the break itself were the ad's doing
     assert in_last_break(*with_breaks(0.6, extra=0.8)).claimed
 
@@ -222,8 +229,7 @@ def test_known_scales_are_learnt_and_cover():
 
 
 def test_a_pool_of_nothing_is_no_comparison(series):
-    window = look(series, float(series.at(3 * DAY)), at.Settings())
-    told = compare(series, window, 3 * DAY, Pool("moments", np.empty(0, dtype=int)))
+    told = told_at(series, 3 * DAY, Pool("moments", np.empty(0, dtype=int)))
     assert told.n == 0
     assert told.table.empty
     assert np.isfinite([told.amount, told.lower, told.upper]).all()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from attribution.kernels import Kernel, bank, delayed
-from attribution.model import whitening
+from attribution.model import amounts, whitening
 from attribution.model.windows import LONG_AIRING_S
 from attribution.settings import seconds
 
@@ -255,7 +255,7 @@ def flat(step: float) -> np.ndarray:
 def likelihoods(series: Series, at: np.ndarray, window: Window) -> np.ndarray:
     """Return (M, G) log likelihoods of the scales around M moments (bin positions), the responses left out."""
     y, share, covariates = excerpts(series, at, window)
-    return whitening.log_likelihoods(
+    return amounts.log_likelihoods(
         y, share, covariates, _ridge(series), window.before, window.response, scales(series.step)
     )
 
@@ -301,7 +301,7 @@ def estimate(
         `Window.live`); else one look at the end.
     """
     chosen, weight = posterior(log_likelihood, prior)
-    out = whitening.estimates(
+    out = amounts.estimates(
         *excerpts(series, at, window),
         _ridge(series),
         window.before,

@@ -22,8 +22,9 @@ from scipy.stats import binom, poisson, ttest_ind
 import attribution as at
 from attribution.counts import masked
 from attribution.kernels import Kernel, bin_mass
+from attribution.matching import breaks, pool
 from attribution.model.series import Series, lay, look
-from attribution.placebos import breaks, compare, pool
+from attribution.placebos import compare
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 KEPT = Path(__file__).resolve().parents[2] / "data" / "calibration" / "real.csv"

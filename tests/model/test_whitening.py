@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from attribution.model import whitening
+from attribution.model import amounts, whitening
 
 BEFORE, RESPONSE, AFTER = 40, 6, 20
 N = BEFORE + RESPONSE + AFTER
@@ -44,7 +44,7 @@ def least_squares(cov, columns, z, ridge):
 def told(y, share, mass, misfit, live=False):
     grid, chosen, weight = np.array([SCALE]), np.array([[0]]), np.array([[1.0]])
     none = np.empty((1, len(y), 0))
-    return whitening.estimates(
+    return amounts.estimates(
         y[None], share[None], none, RIDGE, BEFORE, RESPONSE, grid, chosen, weight, mass, np.ones(len(mass)) / len(mass),
         np.ones(RESPONSE), misfit, live,
     )[0]  # fmt: skip
@@ -56,7 +56,7 @@ def test_the_likelihood_is_that_of_the_normal_with_trend_integrated_out(window):
     effect, precision, inverse = least_squares(cov[np.ix_(use, use)], columns[use], z[use], RIDGE)
     square = z[use] @ inverse @ z[use] - effect @ precision @ effect
     expected = -0.5 * (np.linalg.slogdet(cov[np.ix_(use, use)])[1] + np.linalg.slogdet(precision)[1] + square)
-    found = whitening.log_likelihoods(
+    found = amounts.log_likelihoods(
         y[None], share[None], np.empty((1, N, 0)), RIDGE, BEFORE, RESPONSE, np.array([SCALE])
     )
     assert found[0, 0] == pytest.approx(expected, rel=1e-9)
@@ -112,10 +112,10 @@ def test_a_watched_look_knows_nothing_of_what_came_later(window):
 
 def test_the_mix_lies_between_its_parts_and_leans_on_the_surer():
     kernel, free = (100.0, 4.0), (120.0, 400.0)
-    amount, var, weight = whitening.joined(*kernel, *free, 0.25)
+    amount, var, weight = amounts.joined(*kernel, *free, 0.25)
     assert kernel[0] < amount < free[0]
     assert kernel[1] < var < free[1]
     assert 0 < weight < 1
-    assert whitening.joined(*kernel, *free, 0.0)[2] == 1.0
-    assert whitening.joined(*kernel, 120.0, 4.1, 0.25)[2] < weight
-    assert whitening.joined(np.nan, np.nan, *free, 0.25)[:2] == free
+    assert amounts.joined(*kernel, *free, 0.0)[2] == 1.0
+    assert amounts.joined(*kernel, 120.0, 4.1, 0.25)[2] < weight
+    assert amounts.joined(np.nan, np.nan, *free, 0.25)[:2] == free
