@@ -9,6 +9,7 @@ import pytest
 from scipy.stats import binom, kstest
 
 import attribution as at
+from attribution.campaigns import shifts, together
 from attribution.matching import Pool, breaks, pool
 from attribution.model.series import Series, estimate, flat, lay, likelihoods, look, window_bins
 from attribution.placebos import NEEDED, Placebos, compare, two_sided, widths
@@ -233,3 +234,37 @@ def test_a_pool_of_nothing_is_no_comparison(series):
     assert told.n == 0
     assert told.table.empty
     assert np.isfinite([told.amount, told.lower, told.upper]).all()
+
+
+def test_a_campaign_adds_up_and_is_ranked_among_schedules():
+    places = 3 * DAY + np.array([0, 97, 251, 330])
+    y, rng = wandering(31), np.random.default_rng(1)
+    truth = 0
+    for place in places:
+        extra = rng.poisson(0.6 * y[place - 60 : place].mean() * np.array([0.7, 0.6, 0.3, 0.2, 0.1, 0.1, 0.0, 0.0]))
+        y[place : place + 8] += extra
+        truth += extra.sum()
+    quiet, lifted = laid(wandering(31)), laid(y)
+    busy = np.zeros(len(y), dtype=bool)
+    for place in places:
+        busy[place : place + 8] = True
+    window = look(quiet, 0.0, at.Settings())
+    told, nothing = (together(replace(s, busy=busy), window, places) for s in (lifted, quiet))
+    assert told.claimed
+    assert not nothing.claimed
+    assert told.lower < truth < told.upper
+    assert (told.shifted, told.matched) == (199, 199)
+    singles = [judged(replace(lifted, busy=busy), place).z for place in places]
+    assert told.z > np.max(singles)
+    moved = shifts(replace(quiet, busy=busy), window, places)
+    assert (np.diff(moved, axis=1) == np.diff(places)).all()
+    assert not any(busy[m : m + 8].any() for m in moved.ravel())
+
+
+def test_a_campaign_without_enough_past_says_so(series):
+    window = look(series, 0.0, at.Settings())
+    told = together(series, window, np.array([200, 300]))
+    assert not told.claimed
+    assert told.sentence.startswith("not enough schedules to compare with: ")
+    with pytest.raises(ValueError, match="places are"):
+        together(series, window, np.array([20, 300]))

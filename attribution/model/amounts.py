@@ -76,18 +76,20 @@ def joined(kernel: float, kernel_var: float, free: float, free_var: float, misfi
 
     The kernel's error is contained in the free one's (Gauss-Markov: their covariance is the kernel's variance); its
     shape is wrong by ``misfit`` of the total (sd). The mix of least variance then gives the kernel
-    ``w = (v2 - v1)/(v2 - v1 + (misfit A)^2)``.
+    ``w = (v2 - v1)/(v2 - v1 + misfit^2 E A^2)``.
     """
     if not np.isfinite(kernel):
         return free, free_var, 0.0
     if not np.isfinite(free):
-        return kernel, kernel_var + (misfit * kernel) ** 2, 1.0
+        return kernel, kernel_var + misfit**2 * (kernel * kernel + kernel_var), 1.0
     gap = max(free_var - kernel_var, 1e-12)
-    amount, w = kernel, 1.0
+    amount, w, wrong = kernel, 1.0, 0.0
     for _ in range(3):
-        w = gap / (gap + (misfit * amount) ** 2)
+        # The square of an amount known so far is that much larger: else a low estimate would seem a sure one.
+        wrong = misfit**2 * (amount * amount + free_var)
+        w = gap / (gap + wrong)
         amount = w * kernel + (1.0 - w) * free
-    var = kernel_var + (1.0 - w) ** 2 * gap + w * w * (misfit * amount) ** 2
+    var = kernel_var + (1.0 - w) ** 2 * gap + w * w * wrong
     return amount, var, w
 
 

@@ -314,9 +314,9 @@ def main(chosen: list[str]) -> None:
     PARTS.mkdir(parents=True, exist_ok=True)
     plan = [
         (group, first, size)
+        for size in SIZES
         for group in GROUPS
-        if not chosen or any(word in group for word in chosen)
-        for size in (SIZES if group in ADDED else SIZES[:1])
+        if (not chosen or any(word in group for word in chosen)) and (size == 0 or group in ADDED)
         for first in range(0, len(fakes(group)), PART if size == 0 else 3 * PART)
     ]
     todo = [job for job in plan if not named(job).exists()]
