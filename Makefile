@@ -11,10 +11,10 @@ ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 export UV_SYSTEM_CERTS := $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),1,0)
 
 .DEFAULT_GOAL := help
-.PHONY: help env app test lint e2e bench calibrate lock
+.PHONY: help env app test lint e2e bench calibrate calibrate-real lock
 
 help:  ## list these targets
-	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 	@echo "  variables: PYTHON=python3.13 chooses the interpreter, VENV=.venv its folder, PORT and ADDRESS where the app listens"
 
 env: $(VENV)/.ready  ## set up only: a virtual environment with exactly what requirements.lock names
@@ -92,6 +92,9 @@ calibrate: env  ## error rates and coverage over many simulated worlds, resumabl
 ifndef QUICK
 	@$(ONE_THREAD) "$(PY)" -m pytest -q -n 2 -m slow tests; code=$$?; [ $$code = 5 ] || exit $$code
 endif
+
+calibrate-real: env  ## error rates on real data, where ../shared/data lies beside the project (resumable)
+	@$(ONE_THREAD) PYTHONPATH=. "$(PY)" tests/calibrate/real.py $(ARGS)
 
 lock: env  ## compile requirements.lock anew from pyproject.toml
 	"$(PY)" -m uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11 --group dev --all-extras pyproject.toml -o requirements.lock

@@ -27,6 +27,7 @@ from attribution.model import windows
 from attribution.model.decompose import centre, draw
 from attribution.planning import draft, kept
 from attribution.settings import Settings
+from attribution.single import Alone, overlaid
 from attribution.verdict import Verdict, annotated, signed, summarise
 
 if TYPE_CHECKING:
@@ -185,12 +186,13 @@ def analyze(
     if settings.baseline == "brief":
         answers |= {int(a): detected(counts, airings.iloc[a], settings) for a in started}
         groups = []
+    one = Alone(counts, airings, settings, started=started, context=feeds["context"], masked=left_out)
     with _one_thread().limit(limits=1, user_api="blas"):  # small matrices: more threads only wait for one another
         for number, members in enumerate(groups):
             others = np.setdiff1d(started, members)
             design = designs.build(counts, airings, choices, members=members, others=others, masked=left_out, **feeds)
             if design is not None:
-                found = _fitted(counts, airings, choices, design, number)
+                found = _fitted(counts, airings, choices, design, number, one)
                 answers |= found[0]
                 bands += found[1]
     ordered = [answers.get(a) or silent(counts, airings.iloc[a]) for a in range(len(airings))]
@@ -227,7 +229,7 @@ def _one_thread() -> ThreadpoolController:
 
 
 def _fitted(
-    counts: Counts, airings: pd.DataFrame, settings: Settings, design: Design, number: int
+    counts: Counts, airings: pd.DataFrame, settings: Settings, design: Design, number: int, one: Alone
 ) -> tuple[dict[int, Answer], list[pd.DataFrame]]:
     """Fit one group: the answer of each of its airings by position, and its bins for all exposed regions and each."""
     try:
@@ -238,7 +240,13 @@ def _fitted(
     frames = [bins(design, middle, parts, settings, number, TOGETHER, design.exposed)]
     for r, region in enumerate(design.regions):
         frames.append(bins(design, middle, parts, settings, number, region, np.arange(len(design.regions)) == r))
-    answers = {int(a): answer(counts, airings.iloc[a], settings, fit, middle, j) for j, a in enumerate(design.airings)}
+    told, seen = one.answer(design)
+    if told and not design.fed:
+        shown = {TOGETHER, *seen}
+        frames = [overlaid(frame, told) if frame["region"].iloc[0] in shown else frame for frame in frames]
+    answers = {
+        int(a): answer(counts, airings.iloc[a], settings, fit, middle, j, told) for j, a in enumerate(design.airings)
+    }
     pairs = together_frame([str(airings["airing"].iloc[a]) for a in design.airings], fit, settings)
     return {a: _with_pairs(found, pairs) for a, found in answers.items()}, frames
 

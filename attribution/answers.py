@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 
 from attribution.faults import unknown_loss, worst_case
 from attribution.frames import bounds_frame, evidence_frame, gap_frame, kernel_frame, weighted_quantiles
@@ -17,12 +17,14 @@ from attribution.model.decompose import centre
 from attribution.money import money, money_frame
 from attribution.planning import minimum_detectable_lift
 from attribution.shares import share_table
+from attribution.single import compared, instead
 from attribution.verdict import Case, Verdict, decide, duration, judge, signed
 
 if TYPE_CHECKING:
     from attribution.counts import Counts
     from attribution.model.decompose import Parts
     from attribution.money import Money
+    from attribution.placebos import Placebos
     from attribution.settings import Settings
 
 TABLE = [
@@ -68,8 +70,16 @@ class Answer(NamedTuple):
     frames: dict[str, pd.DataFrame]
 
 
-def answer(counts: Counts, airing: pd.Series, settings: Settings, fit: fast.Fit, parts: Parts, j: int) -> Answer:
-    """Return the figures, the verdict and the tables of one airing."""
+def answer(
+    counts: Counts,
+    airing: pd.Series,
+    settings: Settings,
+    fit: fast.Fit,
+    parts: Parts,
+    j: int,
+    told: Placebos | None = None,
+) -> Answer:
+    """Return the figures, the verdict and the tables of one airing; ``told`` is what one series says by itself."""
     design, name = fit.design, str(airing["airing"])
     seen, inside = design.share[j] > 0, design.inside(j)
     low, middle, high = (
@@ -79,21 +89,23 @@ def answer(counts: Counts, airing: pd.Series, settings: Settings, fit: fast.Fit,
     spread = _mixture_sd(fit, j)
     slope = _trade(fit, j, seen, inside, spread)
     lift = {p: a / max(expected + slope * (a - middle), 0.05 * expected) for p, a in (("low", low), ("high", high))}
-    watched = watching.evidence(design, fit.noise, j, settings)
+    watched = instead(told, design, j, settings.alpha) or watching.evidence(design, fit.noise, j, settings)
     trust = control.credibility(design, fit.noise, j)
     cash = money(airing, settings)
     peak = weighted_quantiles(design.peak, fit.kernel_weight(), _levels(settings))
     second = _second_opinion(fit, j, settings)
     amount = (low, middle, high)
     case = _case(counts, airing, settings, fit, parts, j, amount, lift, expected, spread, watched, trust, cash, second)
+    case = case if told is None else compared(case, told, fed=design.fed)
     case = _faulty(case, counts, settings, float(design.start[0]), float(design.onset[j] + design.window[j]))
     verdict = judge(case)
-    row = _row(airing, counts.regions, case, watched, cash, peak, second) | {
-        "rung": verdict.rung,
-        "verdict": verdict.word,
-    }
+    # A look compared with placebos would need placebos of its own: its word is not made up.
+    looks = len(watched.time)
+    said = _words(case, watched, settings, _arrived(fit, watched, j)) if told is None else [""] * looks
+    row = _row(airing, counts.regions, case, watched, cash, peak, second)
+    row |= {"rung": verdict.rung, "verdict": verdict.word}
     frames = {
-        "evidence": evidence_frame(name, watched, _words(case, watched, settings, _arrived(fit, watched, j))),
+        "evidence": evidence_frame(name, watched, said),
         "kernel": kernel_frame(name, fit, settings),
         "gap": gap_frame(name, fit, settings),
         "money": money_frame(name, cash, amount, case.probability_positive),
@@ -103,7 +115,7 @@ def answer(counts: Counts, airing: pd.Series, settings: Settings, fit: fast.Fit,
         ),
         "shares": _shares(counts, airing, fit, j, settings),
     }
-    return Answer(row, verdict, _reasons(row, cash), frames)
+    return Answer(row, verdict, _reasons(row, cash, told), frames)
 
 
 def _second_opinion(fit: fast.Fit, j: int, settings: Settings) -> tuple[float, float]:
@@ -144,7 +156,7 @@ def _row(
         "e_value": float(np.exp(min(case.log_e, 700.0))),
         "anytime_p": float(watched.anytime_p[-1]) if len(watched.log_e) else 1.0,
         "placebo_p": case.placebo_p,
-        "placebos": float(case.placebos) if case.placebos_needed else np.nan,
+        "placebos": case.placebos if case.placebo_kind else np.nan,
         "response_peak": peak[1],
         "response_peak_lower": peak[0],
         "response_peak_upper": peak[2],
@@ -325,10 +337,10 @@ def _shares(counts: Counts, airing: pd.Series, fit: fast.Fit, j: int, settings: 
     )
 
 
-def _reasons(row: dict, cash: Money) -> dict[str, str]:
+def _reasons(row: dict, cash: Money, told: Placebos | None) -> dict[str, str]:
     """Return why each unknown figure is unknown."""
     why = {
-        "placebo": "not compared with placebos: the answer stands on its own model and controls",
+        "placebo": told.sentence if told else "not compared with placebos: the answer stands on its own model",
         "robust": "needs a control region and a social feed: without both there is no second opinion",
         "iroas": f"{' and '.join(cash.missing)} unknown" if cash.missing else "no finite incremental",
         "roi": f"{' and '.join(cash.missing)} unknown" if cash.missing else "no finite incremental",

@@ -75,6 +75,8 @@ class Settings:
         ``"latent"`` (the model) or ``"brief"`` (rolling 5-min mean, outliers rejected; a detector, never a verdict).
     social
         Use the social feed, where there is one, as a noisy measurement of the organic surge.
+    placebos
+        Compare an airing that every region saw with moments (in declared breaks: breaks) of the series without it.
     alpha
         Level of tests and 1 - level of intervals, in (0, 1).
     lift_sd
@@ -102,6 +104,7 @@ class Settings:
     history: str = "auto"
     baseline: str = "latent"
     social: bool = True
+    placebos: bool = True
     alpha: float = 0.05
     lift_sd: float = 1.0
     dispersion: float | None = None
