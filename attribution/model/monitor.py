@@ -34,13 +34,17 @@ TICKS = ((90.0, 2.0), (600.0, 10.0))
 WATCHED = 0.98
 """Watching ends when this share of a response has had time to arrive: nothing that comes later is the ad's."""
 
-ASLEEP, AWAKE_EVERY = 12.0, 5
-"""A null world so many nats behind the best is looked at only every fifth time."""
+ASLEEP, AWAKE_EVERY, AGAIN_EVERY, NEAR = 12.0, 5, 3, 3.0
+"""A null world 12 nats behind the best is fitted at every fifth look; the others at every third, and at every look
+where the evidence is within 3 nats of the line or above it."""
+
+SLIGHT = 6.0
+"""With the ad, a world so many nats behind weighs too little to be fitted at each look."""
 
 LIFT_SCALE, INTERVAL_SCALE = 0.2, 0.3
 """Sds of the half-normal of E* and of the normal mixture of the interval over time, in window baselines."""
 
-LOOSE = 0.05
+LOOSE = 0.1
 """Tolerance of the climbs of a look, nats."""
 
 NULLS = (
@@ -149,8 +153,8 @@ class Look(NamedTuple):
     kind: str
     lead: int
     starts: dict[str, Mode]
-    asleep: dict[str, float]
-    """Log evidence, less the best's, of the worlds that slept or may sleep next time."""
+    known: dict[str, tuple[float, float]]
+    """Of each null world: log evidence less the plain one's, and what the ad gains on it; as last fitted."""
 
 
 def ticks(design: Design, airing: int) -> np.ndarray:
@@ -206,60 +210,76 @@ def look(design: Design, noise: Noise, airing: int, before: Look | None, turn: i
     before
         The look before: climbs begin where its climbs ended.
     turn
-        Number of the look: worlds far behind are looked at only every fifth time.
+        Number of the look. The plain worlds and the common shocks are fitted at every look; the others at every
+        third, at once whenever the evidence comes within ``NEAR`` nats of the line, and far behind at every fifth.
+        In between a world keeps its distance to the plain one.
     """
     starts = dict(before.starts) if before else {}
     chosen = nulls(design, airing)
+    base = chosen[min(1, len(chosen) - 1)]
     anchor = int(np.argmax(design.kernel_weight))
-    lead = before.lead if before and turn % AWAKE_EVERY else _lead(
-        design, noise, airing, chosen, anchor, starts, settings
+    lead = (
+        before.lead
+        if before and turn % AWAKE_EVERY
+        else _lead(design, noise, airing, base, anchor, starts, settings)
     )
-    values: dict[str, float] = {}
-    gains: dict[str, float] = {}
-    asleep = dict(before.asleep) if before else {}
-    scale = LIFT_SCALE * float(baseline(design)[airing])
-    for world in chosen:
-        if asleep.get(world.name, 0.0) < -ASLEEP and turn % AWAKE_EVERY:
-            continue
-        start = starts.get(world.name) or starts.get(chosen[min(1, len(chosen) - 1)].name)
+    known = dict(before.known) if before else {}
+    fresh: dict[str, tuple[float, float]] = {}
+
+    def ask(world: World) -> None:
+        start = starts.get(world.name) or starts.get(base.name)
         found = climb_and_read(
             design, noise, world, anchor, airing, lift_sd=settings.lift_sd, lead=lead, start=start, tolerance=LOOSE
         )
-        if found is None:
-            continue
-        mode, bank = found
-        starts[world.name] = mode
-        gain = log_bayes(bank.score[:, 0], bank.information[:, 0, 0], scale)
-        values[world.name] = mode.evidence
-        gains[world.name] = float(logsumexp(gain, b=design.kernel_weight))
-    if not values:
+        if found is not None:
+            starts[world.name] = found[0]
+            gain = log_bayes(found[1].score[:, 0], found[1].information[:, 0, 0], scale)
+            fresh[world.name] = found[0].evidence, float(logsumexp(gain, b=design.kernel_weight))
+
+    scale = LIFT_SCALE * float(baseline(design)[airing])
+    ask(base)
+    if base.name not in fresh:
         return None
-    best = max(values.values())
-    asleep |= {name: value - best for name, value in values.items()}
-    awake = [w for w in chosen if w.name in values]
-    log_pi = np.log([w.weight for w in awake])
-    level = np.array([values[w.name] for w in awake])
-    mixed = float(logsumexp(log_pi + level + np.array([gains[w.name] for w in awake])))
-    leader = awake[int(level.argmax())]
-    estimate = _estimate(design, noise, airing, anchor, lead, starts, asleep, turn, settings)
+    level = fresh[base.name][0]
+    for world in (w for w in chosen if w is not base and w.kind in {"", "shock"}):
+        ask(world)
+    known |= {name: (value - level, gain) for name, (value, gain) in fresh.items()}
+    near = _plain(chosen, known) > -np.log(settings.alpha) - NEAR
+    best = max(gap for gap, _ in known.values())
+    for world in (w for w in chosen if w.name not in fresh):
+        far = known.get(world.name, (best, 0.0))[0] < best - ASLEEP
+        if world.name not in known or turn % (AWAKE_EVERY if far else 1 if near else AGAIN_EVERY) == 0:
+            ask(world)
+    known |= {name: (value - level, gain) for name, (value, gain) in fresh.items()}
+    awake = [w for w in chosen if w.name in known]
+    gaps = np.array([known[w.name][0] for w in awake])
+    leader = awake[int(gaps.argmax())]
+    mixed = float(logsumexp([np.log(w.weight) + sum(known[w.name]) for w in awake]))
+    estimate = _estimate(design, noise, airing, anchor, lead, starts, known, turn, settings)
     return Look(
-        log_e=mixed - best,
-        log_plain=mixed - float(logsumexp(log_pi + level)),
+        log_e=mixed - float(gaps.max()),
+        log_plain=_plain(chosen, known),
         estimate=estimate,
-        one_region=_alone(chosen, asleep),
+        one_region=_alone(chosen, known),
         explained=leader.name,
         kind=leader.kind,
         lead=lead,
         starts=starts,
-        asleep=asleep,
+        known=known,
     )
+
+
+def _plain(chosen: tuple[World, ...], known: dict[str, tuple[float, float]]) -> float:
+    """Return the log of the mixture over all null worlds with the ad over the same mixture without it."""
+    rows = [(np.log(w.weight), *known[w.name]) for w in chosen if w.name in known]
+    return float(logsumexp([pi + gap + gain for pi, gap, gain in rows]) - logsumexp([pi + gap for pi, gap, _ in rows]))
 
 
 def _lead(
     design: Design,
     noise: Noise,
     airing: int,
-    chosen: tuple[World, ...],
+    world: World,
     anchor: int,
     starts: dict[str, Mode],
     settings: Settings,
@@ -267,7 +287,6 @@ def _lead(
     """Return the lead of the feed that fits best without the ad; all null worlds of a look share it."""
     if len(design.leads) < 2:
         return 0
-    world = chosen[min(1, len(chosen) - 1)]
     joint = np.full(len(design.leads), -np.inf)
     for lead in range(len(design.leads)):
         name = f"lead {lead}"
@@ -291,7 +310,7 @@ def _estimate(
     anchor: int,
     lead: int,
     starts: dict[str, Mode],
-    asleep: dict[str, float],
+    known: dict[str, tuple[float, float]],
     turn: int,
     settings: Settings,
 ) -> Estimate:
@@ -302,7 +321,7 @@ def _estimate(
     within = design.window_mass[:, airing]
     for world in fast.worlds(design):
         name = f"with {world.name}"
-        if asleep.get(name, 0.0) < -ASLEEP and turn % AWAKE_EVERY:
+        if known.get(name, (0.0,))[0] < -SLIGHT and turn % AWAKE_EVERY:
             continue
         start = starts.get(name) or starts.get("with surge felt differently")
         amount = None if start else fast.rough(design)
@@ -320,7 +339,7 @@ def _estimate(
     if not rows:
         return Estimate()
     best = max(found.values())
-    asleep |= {name: value - best for name, value in found.items()}
+    known |= {name: (value - best, 0.0) for name, value in found.items()}
     log = np.concatenate([row[1] for row in rows])
     weight = np.exp(log - logsumexp(log))
     mean, var = np.concatenate([row[2] for row in rows]), np.concatenate([row[3] for row in rows])
@@ -331,13 +350,13 @@ def _estimate(
     return Estimate(centre, spread, floor(design, noise, airing, anchor, base), expected(design, airing, base))
 
 
-def _alone(chosen: tuple[World, ...], level: dict[str, float]) -> float:
-    """Return the log evidence of the one-region worlds over the others; ``level`` also knows those asleep."""
-    known = [w for w in chosen if w.name in level]
-    one = np.array([w.kind == "one region" for w in known])
+def _alone(chosen: tuple[World, ...], known: dict[str, tuple[float, float]]) -> float:
+    """Return the log evidence of the one-region worlds over the others."""
+    worlds = [w for w in chosen if w.name in known]
+    one = np.array([w.kind == "one region" for w in worlds])
     if not one.any() or one.all():
         return -np.inf
-    log_pi, value = np.log([w.weight for w in known]), np.array([level[w.name] for w in known])
+    log_pi, value = np.log([w.weight for w in worlds]), np.array([known[w.name][0] for w in worlds])
     average = [logsumexp(log_pi[m] + value[m]) - logsumexp(log_pi[m]) for m in (one, ~one)]
     return float(average[0] - average[1])
 
