@@ -1,0 +1,110 @@
+"""What is said of a method: bias, error, coverage, claims, time and memory, one row a world and method."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COLUMNS = {
+    "world": "name of the world",
+    "method": "name of the method",
+    "package": "what was installed, or ours",
+    "version": "its version",
+    "answers": "worlds answered",
+    "failed": "worlds in which it raised an error; they count in no other column",
+    "truth": "mean conversions that the ad added in the window",
+    "bias": "mean error, as a share of the truth where there is an effect, else of the counterfactual",
+    "rmse": "root of the mean squared error, the same share",
+    "coverage": "share of the 95% intervals that hold the truth; empty where the method gives none",
+    "claimed": "share of worlds in which it says there is an effect; empty where it cannot say",
+    "caused": "share in which it says `caused`, a word only ours has",
+    "cpu_s": "median CPU seconds of an answer",
+    "peak_mb": "peak memory of its process",
+    "seeds": "first and last",
+    "date": "of the run",
+    "note": "why there is nothing to show",
+}
+
+
+def scored(answers: pd.DataFrame) -> dict[str, object]:
+    """Score the answers of one method to one world; the rows hold Answer, truth, counterfactual, cost and failure."""
+    known = answers[answers["failure"] == ""]
+    row: dict[str, object] = {"answers": len(known), "failed": len(answers) - len(known)}
+    if known.empty:
+        return row | {"note": f"failed: {answers['failure'].iloc[0]}"}
+    truth = known["truth"].mean()
+    error = (known["estimate"] - known["truth"]).to_numpy(float)
+    effect = truth >= 0.1 * known["counterfactual"].mean()
+    scale = truth if effect else known["counterfactual"].mean()
+    bounded = known.dropna(subset=["lower", "upper"])
+    covered = (bounded["lower"] <= bounded["truth"]) & (bounded["truth"] <= bounded["upper"])
+    return row | {
+        "truth": round(float(truth), 1),
+        "bias": round(float(error.mean() / scale), 4),
+        "rmse": round(float(np.sqrt((error**2).mean()) / scale), 4),
+        "coverage": _share(covered),
+        "claimed": _share(known["claimed"].dropna()),
+        "caused": _share(known["caused"].dropna()),
+        "cpu_s": float(f"{known['cpu_s'].median():.2g}"),
+        "peak_mb": round(float(known["peak_mb"].max())),
+        "note": "",
+    }
+
+
+def _share(said: pd.Series) -> float:
+    return round(float(said.astype(bool).mean()), 4) if len(said) else float("nan")
+
+
+def keep(rows: list[dict[str, object]], path: Path, *, worlds: list[str], methods: list[str]) -> pd.DataFrame:
+    """Put the rows into the kept table and return it, in the order of the given worlds and methods.
+
+    A row takes the place of an older one of the same world and method, unless that one rests on more worlds: a quick
+    look does not undo a long run.
+    """
+    new = pd.DataFrame(rows).reindex(columns=list(COLUMNS)).assign(date=datetime.now(UTC).date().isoformat())
+    table = pd.concat([read(path), new]) if path.exists() else new
+    table = table.assign(tried=table["answers"].fillna(0) + table["failed"].fillna(0), age=range(len(table))[::-1])
+    table = table.sort_values(["tried", "age"], ascending=[False, True]).drop_duplicates(["world", "method"])
+    place = {"world": worlds, "method": methods}
+    table = table.sort_values(["world", "method"], key=lambda names: names.map(place[str(names.name)].index))
+    table = table[list(COLUMNS)].reset_index(drop=True)
+    beside = path.with_suffix(".part")
+    table.to_csv(beside, index=False)
+    beside.replace(path)
+    return table
+
+
+def read(path: Path) -> pd.DataFrame:
+    """Read the kept table; the names and notes are words, also where they are empty."""
+    words = ["world", "method", "package", "version", "seeds", "date", "note"]
+    table = pd.read_csv(path, dtype=dict.fromkeys(words, str))
+    return table.assign(**{name: table[name].fillna("") for name in words})
+
+
+def lines(table: pd.DataFrame) -> list[str]:
+    """Return the README's rows: a method a row, the worlds side by side."""
+    found = []
+    for method, rows in table.groupby("method", sort=False):
+        by = rows.set_index("world")
+        surge, none, clean, pause = (by.loc[name] for name in ("surge", "surge without ad", "clean", "break without ad"))
+        if surge["note"]:
+            found.append(f"| {method} | {surge['note']} | | | | | | | |")
+            continue
+        cells = [
+            percent(surge["bias"], sign=True), percent(surge["rmse"]), percent(surge["coverage"]),
+            percent(none["claimed"]), percent(pause["claimed"]), percent(clean["rmse"]), percent(clean["claimed"]),
+            f"{by['cpu_s'].max():.2g} s, {by['peak_mb'].max():.0f} MB",
+        ]  # fmt: skip
+        found.append(f"| {' | '.join([method, *cells])} |")
+    return found
+
+
+def percent(share: float, *, sign: bool = False) -> str:
+    """Write a share in whole percent; a dash where it is unknown."""
+    return "–" if np.isnan(share) else f"{share:{'+' if sign else ''}.0%}"
