@@ -4,6 +4,7 @@ Bins of 10 s (one minute for spotlift, which knows no other); the holdout, the f
 where a method takes them; a claim is an interval, or a test, that says the effect is above zero at 5%.
 """
 
+# ruff: noqa: PLC0415 - each package is there in its own environment only
 from __future__ import annotations
 
 import contextlib
@@ -35,9 +36,7 @@ def bsts(seen: Sample) -> Answer:
     found = CausalImpact(
         _frame(ten, end=ten.last), [0, ten.first - 1], [ten.first, ten.last - 1], model_args={"niter": 3000, "seed": 1}
     ).inferences.iloc[-1]
-    return Answer.of(
-        found["cumulative_effect"], found["cumulative_effect_lower"], found["cumulative_effect_upper"]
-    )
+    return Answer.of(found["cumulative_effect"], found["cumulative_effect_lower"], found["cumulative_effect_upper"])
 
 
 def _causalimpact(seen: Sample, **options: object) -> Answer:
@@ -139,7 +138,7 @@ def segmented(seen: Sample) -> Answer:
 
 
 def spotlift(seen: Sample) -> Answer:
-    """spotlift: a minute's lift over the mean before, in each exposed region; it gives neither interval nor test."""
+    """spotlift: a minute's lift over the mean before, over the exposed regions; it gives neither interval nor test."""
     import spotlift as sl
 
     minute = seen.bins(60)
@@ -210,7 +209,7 @@ class Guest(NamedTuple):
 
 GUESTS: dict[str, Guest] = {
     "bsts-causalimpact": Guest(bsts, "bsts-causalimpact==1.7.0"),
-    "pycausalimpact": Guest(pycausalimpact, "pycausalimpact==0.1.1 pandas<3 statsmodels<0.14"),
+    "pycausalimpact": Guest(pycausalimpact, "pycausalimpact==0.1.1 pandas<3 statsmodels<0.15"),
     "azcausal DID": Guest(azcausal_did, "azcausal==0.2.5"),
     "azcausal SDID": Guest(azcausal_sdid, "azcausal==0.2.5"),
     "statsmodels local level": Guest(structural, "statsmodels==0.15.0"),

@@ -39,7 +39,7 @@ def ours(made: at.World) -> Answer:
 
 
 def brief_engine(seen: Sample) -> Answer:
-    """The brief's engine: rolling 5-min mean of all conversions, outliers rejected; any second above 3 sd is a spike."""
+    """The brief's engine: 5-min mean of all conversions without outliers; any second above 3 sd is a spike."""
     every = seen.counts.sum(axis=(1, 2))
     engine = brief(every, step=1.0)
     inside = np.zeros(len(every), bool)

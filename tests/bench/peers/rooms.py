@@ -22,7 +22,7 @@ def furnish(package: str, folder: Path) -> Room:
 
     A package that cannot be installed is an answer too: its last line of complaint is the reason.
     """
-    place = folder / package.split()[0].replace("==", "-").lower()
+    place = folder / package.split(maxsplit=1)[0].replace("==", "-").lower()
     python = place / "bin" / "python"
     ready = place / ".ready"
     if ready.exists():

@@ -1,9 +1,11 @@
 """The child process in which one method answers, so that its time and memory are its own.
 
-``python -m peers.runner METHOD`` reads from its input one JSON line a world, ``{"file": ..., "world": ..., "seed": ...}``,
-and writes one JSON line an answer, with the CPU seconds it took and the peak memory of the process so far.
+``python -m peers.runner METHOD`` reads from its input one JSON line a world, ``{"file": ..., "world": ...,
+"seed": ...}``, and writes one JSON line an answer, with the CPU seconds it took and the peak memory of the process so
+far.
 """
 
+# ruff: noqa: PLC0415 - ours is not there in the environments of others
 from __future__ import annotations
 
 import json
@@ -66,7 +68,7 @@ def main(method: str) -> None:
         began, failure, found = cpu(), "", Answer(float("nan"))
         try:
             found = answer()
-        except Exception as error:  # noqa: BLE001 - a method that fails has failed at this world, and no more
+        except Exception as error:  # a method that fails has failed at this world, and no more
             failure = f"{type(error).__name__}: {error}".splitlines()[0][:200]
         spent = cpu() - began
         told = found._asdict() | {"cpu_s": spent, "peak_mb": peak_mb(), "version": release, "failure": failure}

@@ -92,7 +92,9 @@ def lines(table: pd.DataFrame) -> list[str]:
     found = []
     for method, rows in table.groupby("method", sort=False):
         by = rows.set_index("world")
-        surge, none, clean, pause = (by.loc[name] for name in ("surge", "surge without ad", "clean", "break without ad"))
+        surge, none, clean, pause = (
+            by.loc[name] for name in ("surge", "surge without ad", "clean", "break without ad")
+        )
         if surge["note"]:
             found.append(f"| {method} | {surge['note']} | | | | | | | |")
             continue
