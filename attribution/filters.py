@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
-from attribution.arguments import positive, response, stream
+from attribution.arguments import dispersed, integer, number, numbers, positive, response, stream
 from attribution.deviance import bulge, discounted, log_mean_exp, rest
 
 _SHARE_BLOCKS = (1, 5, 15, 30)  # bins over which the exposed share's dispersion is taken
@@ -15,9 +13,10 @@ _FLOOR = 1e-9  # a filter that saw nothing for minutes still expects something
 
 
 def _discount(name: str, value: float) -> float:
-    if not 0 < value <= 1:
+    share = number(name, value)
+    if not 0 < share <= 1:
         raise ValueError(f"{name} is {value}; choose values above 0 and at most 1")
-    return float(value)
+    return share
 
 
 def drifting_baseline_log_e(
@@ -130,17 +129,16 @@ def joint_filter_log_e(
     k, b = response(kernel, lifts, len(x))
     c = positive("ratio", ratio)
     history = _history(history, k, y)
-    d = np.array([_discount("discounts", value) for value in np.atleast_1d(discounts)])
+    d = np.array([_discount("discounts", value) for value in np.atleast_1d(numbers("discounts", discounts))])
     if not len(d):
         raise ValueError("discounts is empty; give one or more values above 0 and at most 1")
-    if not (math.isfinite(dispersion) and dispersion >= 1):
-        raise ValueError(f"dispersion is {dispersion}; choose a variance over mean of 1 or more")
+    phi = dispersed(dispersion)
     out = np.zeros(len(x))
     before, after = slice(0, history), slice(history, None)
     scale = _share_dispersion(x[before], y[before], c)
     n = x + y
-    start = ((n[before].sum() + 0.5) / history / dispersion, (1 + c) / dispersion)
-    null, state_a, state_b = _predict(n[before], np.full((history, 1), 1 + c), d, dispersion, *start)
+    start = ((n[before].sum() + 0.5) / history / phi, (1 + c) / phi)
+    null, state_a, state_b = _predict(n[before], np.full((history, 1), 1 + c), d, phi, *start)
     if history == len(x):
         return out
     past = null[-_WEIGHT_BINS:, :, 0].sum(axis=0)
@@ -149,7 +147,7 @@ def joint_filter_log_e(
 
     rise = np.concatenate([np.zeros((len(x) - history, 1)), np.outer(k[after], b)], axis=1)  # lift 0 first
     e = 1 + rise + c
-    total, _, _ = _predict(n[after], e, d, dispersion, state_a, state_b)
+    total, _, _ = _predict(n[after], e, d, phi, state_a, state_b)
     split = x[after, None] * np.log((1 + rise) / e) + y[after, None] * np.log(c / e)
     path = np.cumsum(total + split[:, None, :], axis=0)  # (T, D, 1 + B)
     mixed = log_mean_exp(path[:, :, 1:], axis=2) + np.log(len(d) * weight)
@@ -162,11 +160,13 @@ def _history(history: int, kernel: np.ndarray, control: np.ndarray) -> int:
     bins = len(kernel)
     if len(control) != bins:
         raise ValueError(f"control has {len(control)} bins; give the {bins} bins of exposed")
-    if history != int(history) or not 1 <= history <= bins:
-        raise ValueError(f"history is {history}; give the number of bins before the airing, 1 to {bins}")
-    if kernel[: int(history)].any():
-        raise ValueError(f"kernel is {kernel[: int(history)].max()} in the history; it is 0 before the airing begins")
-    return int(history)
+    remedy = f"give the number of bins before the airing, 1 to {bins}"
+    before = integer("history", history, remedy=remedy)
+    if before > bins:
+        raise ValueError(f"history is {history}; {remedy}")
+    if kernel[:before].any():
+        raise ValueError(f"kernel is {kernel[:before].max()} in the history; it is 0 before the airing begins")
+    return before
 
 
 def _predict(
