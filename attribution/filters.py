@@ -62,13 +62,13 @@ def drifting_baseline_log_e(
     k, b = response(kernel, lifts, len(x))
     a0, b0 = positive("prior_count", prior_count), positive("prior_bins", prior_bins)
     d = _discount("discount", discount)
-    rise = np.concatenate([np.zeros((len(x), 1)), np.outer(k, b)], axis=1)  # (T, 1 + B), lift 0 first
-    after_a, after_b = discounted(x, d, a0), discounted(1.0 + rise, d, b0)
-    a = d * np.concatenate([[a0], after_a[:-1]])
-    rate = d * np.concatenate([np.full((1, after_b.shape[1]), b0), after_b[:-1]])
-    # A log(B/(B + q)) + x log(q/(B + q)), q = 1 + b k
-    gain = -a[:, None] * np.log1p((1.0 + rise) / rate) - x[:, None] * np.log1p(rate / (1.0 + rise))
-    return log_mean_exp(np.cumsum(gain[:, 1:] - gain[:, :1], axis=0), axis=1)
+    rise = np.outer(k, b)
+    a, plain = (d * np.r_[first, discounted(steps, d, first)[:-1]] for steps, first in ((x, a0), (np.ones(len(x)), b0)))
+    extra = d * np.concatenate([np.zeros((1, len(b))), discounted(rise, d, 0.0)[:-1]])  # B of a lift less that of 0
+    # x log(p/p0) + A log((1 - p)/(1 - p0)), p = q/(B + q), q = 1 + b k: the two meet in p/p0 - 1, large counts or small
+    moved = (rise * plain[:, None] - extra) / (plain[:, None] + extra + 1.0 + rise)
+    gain = x[:, None] * np.log1p(moved) + a[:, None] * np.log1p(-moved / plain[:, None])
+    return log_mean_exp(np.cumsum(gain, axis=0), axis=1)
 
 
 def joint_filter_log_e(
@@ -148,7 +148,8 @@ def joint_filter_log_e(
     rise = np.concatenate([np.zeros((len(x) - history, 1)), np.outer(k[after], b)], axis=1)  # lift 0 first
     e = 1 + rise + c
     total, _, _ = _predict(n[after], e, d, phi, state_a, state_b)
-    split = x[after, None] * np.log((1 + rise) / e) + y[after, None] * np.log(c / e)
+    # log q and log(1 - q) over those of lift 0, so that large counts lose no digits
+    split = x[after, None] * np.log1p(rise) - n[after, None] * np.log1p(rise / (1 + c))
     path = np.cumsum(total + split[:, None, :], axis=0)  # (T, D, 1 + B)
     mixed = log_mean_exp(path[:, :, 1:], axis=2) + np.log(len(d) * weight)
     out[after] = (log_mean_exp(mixed, axis=1) - path[:, :, 0].max(axis=1)) / scale

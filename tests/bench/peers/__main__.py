@@ -89,6 +89,7 @@ def ask(method: str, python: Path, jobs: list[Job]) -> list[dict]:
     command = [str(python), "-m", "peers.runner", method]
     CACHE.parent.mkdir(parents=True, exist_ok=True)
     told: list[dict] = []
+    signed = mark(method)
     began = time.monotonic()
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8") as asked,
@@ -101,7 +102,7 @@ def ask(method: str, python: Path, jobs: list[Job]) -> list[dict]:
             command, stdin=asked, stdout=subprocess.PIPE, stderr=complaint, text=True, env=env
         ) as child:
             for job, line in zip(jobs, child.stdout or (), strict=False):
-                row = json.loads(line) | {"method": method, "mark": mark(method), "digest": job.digest}
+                row = json.loads(line) | {"method": method, "mark": signed, "digest": job.digest}
                 told.append(row)
                 cache.write(json.dumps(row) + "\n")
                 left = (time.monotonic() - began) / len(told) * (len(jobs) - len(told))
