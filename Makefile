@@ -11,10 +11,10 @@ ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 export UV_SYSTEM_CERTS := $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),1,0)
 
 .DEFAULT_GOAL := help
-.PHONY: help env app test lint e2e bench calibrate lock
+.PHONY: help env app test lint e2e bench bench-peers calibrate lock
 
 help:  ## list these targets
-	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 	@echo "  variables: PYTHON=python3.13 chooses the interpreter, VENV=.venv its folder, PORT and ADDRESS where the app listens"
 
 env: $(VENV)/.ready  ## set up only: a virtual environment with exactly what requirements.lock names
@@ -85,6 +85,9 @@ e2e: env  ## open every page in a browser (needs a Chromium)
 
 bench: env  ## measure speed and memory, and print the figures
 	@for bench in tests/bench/bench_*.py; do echo "== $$bench"; $(ONE_THREAD) "$(PY)" "$$bench" || exit 1; done
+
+bench-peers: env  ## ours beside other packages on the same simulated events, resumable (SEEDS=40 ONLY=ours SLOW=1)
+	@$(ONE_THREAD) SEEDS="$(SEEDS)" ONLY="$(ONLY)" SLOW="$(SLOW)" PYTHONPATH=.:tests/bench "$(PY)" -m peers
 
 calibrate: env  ## long runs over many simulated worlds: error rates and coverage
 	@$(ONE_THREAD) "$(PY)" -m pytest -q -n 2 -m slow -o norecursedirs=".* bench" tests $(ARGS); \

@@ -2,7 +2,7 @@
 
 In the environment: ``SEEDS`` worlds of each kind (40), ``ONLY`` a comma-separated choice of methods, ``SLOW=1`` the
 slow ones too. Answers are kept in ``.cache/peers`` and are not asked for twice as long as the world and whoever answers
-are the same, so that a run may be broken off; the table goes to ``data/calibration/peers.csv``.
+are the same, so that a run may be broken off; the table goes to ``data/calibration/peers.csv`` and into the README.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from .rivals import RIVALS
 ROOT = Path(__file__).parents[3]
 ENVIRONMENTS = ROOT / ".venv-peers"
 CACHE = ROOT / ".cache" / "peers" / "answers.jsonl"
+README = ROOT / "README.md"
 KEPT = ROOT / "data" / "calibration" / "peers.csv"
 METHODS = ["ours", *GUESTS, *RIVALS]
 
@@ -143,7 +144,7 @@ def main() -> None:
         raise SystemExit(f"ONLY names {unknown}; choose from {METHODS}")
     slow = os.environ.get("SLOW", "0") not in {"", "0"}
     chosen = only or [name for name in METHODS if slow or name not in GUESTS or not GUESTS[name].slow]
-    seeds = range(arena.FIRST_SEED, arena.FIRST_SEED + int(os.environ.get("SEEDS", "40")))
+    seeds = range(arena.FIRST_SEED, arena.FIRST_SEED + int(os.environ.get("SEEDS") or 40))
     rows = []
     for world in arena.WORLDS:
         with tempfile.TemporaryDirectory() as folder:
@@ -154,7 +155,8 @@ def main() -> None:
     shown = pd.DataFrame(rows).reindex(columns=list(score.COLUMNS))
     shown["version"] = shown["package"].where(shown["package"] == "this project", "") + " " + shown["version"]
     print(shown.drop(columns=["package", "date"]).to_string(index=False, na_rep="–"))
-    print(f"\nkept in {KEPT.relative_to(ROOT)}, for the README:\n", *score.lines(kept), sep="\n")
+    README.write_text(score.shown(README.read_text(encoding="utf-8"), kept), encoding="utf-8")
+    print(f"\nkept in {KEPT.relative_to(ROOT)} and shown in {README.name}")
 
 
 if __name__ == "__main__":

@@ -87,26 +87,49 @@ def read(path: Path) -> pd.DataFrame:
     return table.assign(**{name: table[name].fillna("") for name in words})
 
 
-def lines(table: pd.DataFrame) -> list[str]:
-    """Return the README's rows: a method a row, the worlds side by side."""
-    found = []
-    for method, rows in table.groupby("method", sort=False):
-        by = rows.set_index("world")
-        surge, none, clean, pause = (
-            by.loc[name] for name in ("surge", "surge without ad", "clean", "break without ad")
-        )
-        if surge["note"]:
-            found.append(f"| {method} | {surge['note']} | | | | | | | |")
-            continue
-        cells = [
-            percent(surge["bias"], sign=True), percent(surge["rmse"]), percent(surge["coverage"]),
-            percent(none["claimed"]), percent(pause["claimed"]), percent(clean["rmse"]), percent(clean["claimed"]),
-            f"{by['cpu_s'].max():.2g} s, {by['peak_mb'].max():.0f} MB",
-        ]  # fmt: skip
-        found.append(f"| {' | '.join([method, *cells])} |")
-    return found
+BEGIN, END = "<!-- peers: written by `make bench-peers` -->", "<!-- peers: end -->"
+HEAD = (
+    "method",
+    "bias, surge",
+    "error (RMSE), surge",
+    "covered, surge",
+    "found, surge",
+    "false claims, surge",
+    "false claims, break",
+    "error (RMSE), clean",
+    "CPU, memory",
+)
+
+
+def shown(text: str, table: pd.DataFrame) -> str:
+    """Return a text with the table put between its marks, a method a row and the worlds side by side."""
+    before, rest = text.split(BEGIN)
+    lines = [f"| {' | '.join(HEAD)} |", "| --- " * len(HEAD) + "|"]
+    lines += [f"| {' | '.join(cells(rows))} |" for _, rows in table.groupby("method", sort=False)]
+    return "\n".join([before + BEGIN, "", *lines, "", END]) + rest.split(END)[1]
+
+
+def cells(rows: pd.DataFrame) -> list[str]:
+    """Return a method's row of the README: its name, what it got right and wrong, and what it cost."""
+    by = rows.set_index("world")
+    first = by.iloc[0]
+    name = str(first["method"])
+    if first["note"]:
+        return [f"{name}: {first['note']}", *[""] * (len(HEAD) - 1)]
+    surge, none, pause, clean = (by.loc[world] for world in ("surge", "surge without ad", "break without ad", "clean"))
+    return [
+        name, percent(surge["bias"], sign=True), percent(surge["rmse"]), percent(surge["coverage"]),
+        percent(surge["claimed"]),
+        percent(none["claimed"]), percent(pause["claimed"]), percent(clean["rmse"]),
+        f"{seconds(by['cpu_s'].max())} s, {by['peak_mb'].max():.0f} MB",
+    ]  # fmt: skip
+
+
+def seconds(spent: float) -> str:
+    """Write a duration with one digit, or whole from ten on."""
+    return f"{spent:.0f}" if spent >= 9.5 else f"{spent:.1g}"
 
 
 def percent(share: float, *, sign: bool = False) -> str:
     """Write a share in whole percent; a dash where it is unknown."""
-    return "–" if np.isnan(share) else f"{share:{'+' if sign else ''}.0%}"
+    return "–" if np.isnan(share) else f"{share:{'+' if sign else ''}.0%}".replace("-", "−")
