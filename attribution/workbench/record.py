@@ -76,7 +76,7 @@ def peers_html(table: pd.DataFrame, world: str) -> str:
     known = rows.dropna(subset="truth")
     of = "what the ad added" if len(known) and known["truth"].iloc[0] else "what came without it: the ad adds nothing"
     foot = (
-        f'<p class="label">{escape(WORLDS[world])}</p><p class="lead">One spot in 45 minutes, in three regions of four. '
+        f'<p class="label">{escape(WORLDS[world])}</p><p class="lead">One spot in 45 minutes, three regions of four. '
         f"Bias and error are shares of {of}. A method without an interval or a test cannot claim.</p>"
     )
     return f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>{foot}'
