@@ -217,7 +217,7 @@ GUESTS: dict[str, Guest] = {
     "spotlift": Guest(spotlift, "spotlift==0.3.0"),
     "CausalPy": Guest(causalpy, "CausalPy==0.9.0", slow=True),
     "tfcausalimpact": Guest(tfcausalimpact, "tfcausalimpact==0.0.19", slow=True),
-    "tfp-causalimpact": Guest(tfp_causalimpact, "tfp-causalimpact==0.2.0", slow=True),
+    "tfp-causalimpact": Guest(tfp_causalimpact, "tfp-causalimpact==0.2.0 tf-keras", slow=True),
     "pymc-marketing": Guest(marketing_mix, "pymc-marketing==0.19.2", slow=True),
 }
 

@@ -90,6 +90,7 @@ def read(path: Path) -> pd.DataFrame:
 BEGIN, END = "<!-- peers: written by `make bench-peers` -->", "<!-- peers: end -->"
 HEAD = (
     "method",
+    "events",
     "bias, surge",
     "error (RMSE), surge",
     "covered, surge",
@@ -118,7 +119,7 @@ def cells(rows: pd.DataFrame) -> list[str]:
         return [f"{name}: {first['note']}", *[""] * (len(HEAD) - 1)]
     surge, none, pause, clean = (by.loc[world] for world in ("surge", "surge without ad", "break without ad", "clean"))
     return [
-        name, percent(surge["bias"], sign=True), percent(surge["rmse"]), percent(surge["coverage"]),
+        name, f"{by['answers'].sum():.0f}", percent(surge["bias"], sign=True), percent(surge["rmse"]), percent(surge["coverage"]),
         percent(surge["claimed"]),
         percent(none["claimed"]), percent(pause["claimed"]), percent(clean["rmse"]),
         f"{seconds(by['cpu_s'].max())} s, {by['peak_mb'].max():.0f} MB",
