@@ -118,12 +118,10 @@ def cells(rows: pd.DataFrame) -> list[str]:
     if first["note"]:
         return [f"{name}: {first['note']}", *[""] * (len(HEAD) - 1)]
     surge, none, pause, clean = (by.loc[world] for world in ("surge", "surge without ad", "break without ad", "clean"))
-    return [
-        name, f"{by['answers'].sum():.0f}", percent(surge["bias"], sign=True), percent(surge["rmse"]), percent(surge["coverage"]),
-        percent(surge["claimed"]),
-        percent(none["claimed"]), percent(pause["claimed"]), percent(clean["rmse"]),
-        f"{seconds(by['cpu_s'].max())} s, {by['peak_mb'].max():.0f} MB",
-    ]  # fmt: skip
+    shares = [percent(surge[column]) for column in ("rmse", "coverage", "claimed")]
+    shares += [percent(none["claimed"]), percent(pause["claimed"]), percent(clean["rmse"])]
+    cost = f"{seconds(by['cpu_s'].max())} s, {by['peak_mb'].max():.0f} MB"
+    return [name, f"{by['answers'].sum():.0f}", percent(surge["bias"], sign=True), *shares, cost]
 
 
 def seconds(spent: float) -> str:
