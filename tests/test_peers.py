@@ -128,14 +128,16 @@ def test_what_failed_is_counted_and_counts_nowhere_else():
 def test_a_quick_look_does_not_undo_a_long_run(tmp_path):
     path = tmp_path / "peers.csv"
 
-    def kept(bias: float, answers: int, failed: int = 0, method: str = "ours") -> pd.DataFrame:
+    def kept(bias: float, answers: int, failed: int = 0, method: str = "ours", events: str = "a") -> pd.DataFrame:
         row = {"world": "clean", "method": method, "answers": answers, "failed": failed, "bias": bias, "note": ""}
+        row |= {"events": events}
         return score.keep([row], path, worlds=["surge", "clean"], methods=["ours", "other"])
 
     kept(0.1, 40, method="other")
     assert kept(0.1, 40)["method"].tolist() == ["ours", "other"]
     assert kept(0.9, 2)["bias"].tolist() == [0.1, 0.1]
     assert kept(0.2, 38, failed=2)["bias"].tolist() == [0.2, 0.1]
+    assert kept(0.3, 1, events="b")["bias"].tolist() == [0.3]  # the others saw other events
 
 
 @pytest.fixture
@@ -180,6 +182,13 @@ def test_an_answer_claims_what_lies_above_zero():
     assert Answer.of(10, 1, 19).claimed
     assert not Answer.of(10, -1, 21).claimed
     assert not Answer.of(-10, -19, -1).claimed
+
+
+def test_what_was_kept_rests_on_the_events_of_today():
+    kept = score.read(bench.KEPT)
+    for name in arena.WORLDS:
+        first = arena.digest(arena.sample(arena.world(name, arena.FIRST_SEED)))
+        assert set(kept.loc[kept["world"] == name, "events"]) == {first}, f"{name} is another world now: run it again"
 
 
 def test_the_readme_shows_what_the_bench_kept():

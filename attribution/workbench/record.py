@@ -45,7 +45,7 @@ def show() -> None:
 
 def read(path: Path) -> pd.DataFrame:
     """Read the kept table; its words are words, also where they are empty."""
-    words = ["world", "method", "package", "version", "seeds", "date", "note"]
+    words = ["world", "method", "package", "version", "seeds", "events", "date", "note"]
     table = pd.read_csv(path, dtype=dict.fromkeys(words, str))
     return table.assign(**{name: table[name].fillna("") for name in words})
 

@@ -11,7 +11,7 @@ from attribution.workbench import record
 ROW = {
     "world": "surge", "method": "ours", "package": "this project", "version": "0.1.0", "answers": 40, "failed": 0,
     "truth": 393.4, "bias": -0.034, "rmse": 0.2, "coverage": 0.975, "claimed": 1.0, "caused": 1.0, "cpu_s": 0.12,
-    "peak_mb": 240, "seeds": "70000-70039", "date": "2026-11-28", "note": "",
+    "peak_mb": 240, "seeds": "70000-70039", "events": "0123456789ab", "date": "2026-11-28", "note": "",
 }  # fmt: skip
 
 

@@ -129,7 +129,13 @@ def row(world: str, method: str, jobs: list[Job]) -> dict[str, object]:
     """Score one method in one world."""
     package = GUESTS[method].package if method in GUESTS else "this project"
     seeds = f"{jobs[0].seed}-{jobs[-1].seed}"
-    head = {"world": world, "method": method, "package": package.split("==")[0], "seeds": seeds}
+    head = {
+        "world": world,
+        "method": method,
+        "package": package.split("==")[0],
+        "seeds": seeds,
+        "events": jobs[0].digest,
+    }
     room = rooms.furnish(package, ENVIRONMENTS) if method in GUESTS else rooms.Room(Path(sys.executable))
     if room.refusal:
         return head | {"version": package.split()[0].split("==")[-1], "note": f"not installable: {room.refusal}"}

@@ -27,6 +27,7 @@ COLUMNS = {
     "cpu_s": "median CPU seconds of an answer",
     "peak_mb": "peak memory of its process",
     "seeds": "first and last",
+    "events": "digest of the first event of its kind: rows with another one rest on other events",
     "date": "of the run",
     "note": "why there is nothing to show",
 }
@@ -64,11 +65,13 @@ def _share(said: pd.Series) -> float:
 def keep(rows: list[dict[str, object]], path: Path, *, worlds: list[str], methods: list[str]) -> pd.DataFrame:
     """Put the rows into the kept table and return it, in the order of the given worlds and methods.
 
-    A row takes the place of an older one of the same world and method, unless that one rests on more worlds: a quick
-    look does not undo a long run.
+    A row takes the place of an older one of the same world and method, unless that one rests on more events: a quick
+    look does not undo a long run. What was measured on other events than the new rows of its world is dropped.
     """
     new = pd.DataFrame(rows).reindex(columns=list(COLUMNS)).assign(date=datetime.now(UTC).date().isoformat())
     table = pd.concat([read(path), new]) if path.exists() else new
+    now = dict(zip(new["world"], new["events"], strict=True))
+    table = table[table["events"] == table["world"].map(now).fillna(table["events"])]
     table = table.assign(tried=table["answers"].fillna(0) + table["failed"].fillna(0), age=range(len(table))[::-1])
     table = table.sort_values(["tried", "age"], ascending=[False, True]).drop_duplicates(["world", "method"])
     place = {"world": worlds, "method": methods}
@@ -82,7 +85,7 @@ def keep(rows: list[dict[str, object]], path: Path, *, worlds: list[str], method
 
 def read(path: Path) -> pd.DataFrame:
     """Read the kept table; the names and notes are words, also where they are empty."""
-    words = ["world", "method", "package", "version", "seeds", "date", "note"]
+    words = ["world", "method", "package", "version", "seeds", "events", "date", "note"]
     table = pd.read_csv(path, dtype=dict.fromkeys(words, str))
     return table.assign(**{name: table[name].fillna("") for name in words})
 
