@@ -94,6 +94,8 @@ def joint_filter_log_e(
     and ``phi_s`` >= 1 the largest dispersion of the exposed share about 1/(1 + c) over blocks of 1, 5, 15 and 30 bins
     of the history. Terms that depend on N alone cancel and are left out. The filter starts from one bin's worth of the
     mean of the history. An empirical, not a proven, e-value when the baseline wanders in one region only.
+    Source: the discount filter of West & Harrison 1997 inside Robbins' mixture SPRT (1970); the weights v_d and the
+    division by phi_s are this project's.
 
     Parameters
     ----------
