@@ -11,7 +11,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 export UV_SYSTEM_CERTS := $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),1,0)
 
 .DEFAULT_GOAL := help
-.PHONY: help env app test lint e2e bench calibrate calibrate-real lock
+.PHONY: help env app test lint e2e bench bench-peers calibrate calibrate-real lock
 
 help:  ## list these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -85,6 +85,9 @@ e2e: env  ## open every page in a browser (needs a Chromium)
 
 bench: env  ## measure speed and memory, and print the figures
 	@for bench in tests/bench/bench_*.py; do echo "== $$bench"; $(ONE_THREAD) "$(PY)" "$$bench" || exit 1; done
+
+bench-peers: env  ## ours beside other packages on the same simulated events, resumable (SEEDS=40 ONLY=ours SLOW=1)
+	@$(ONE_THREAD) SEEDS="$(SEEDS)" ONLY="$(ONLY)" SLOW="$(SLOW)" PYTHONPATH=.:tests/bench "$(PY)" -m peers
 
 calibrate: env  ## error rates and coverage over many simulated worlds, resumable (QUICK=1: at most 10 minutes)
 	@$(ONE_THREAD) PYTHONPATH=tests "$(PY)" -m calibrate.run $(if $(QUICK),--quick) $(if $(WORLDS),--worlds $(WORLDS)) \

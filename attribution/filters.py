@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
-from attribution.arguments import positive, response, stream
+from attribution.arguments import dispersed, integer, number, numbers, positive, response, stream
 from attribution.deviance import bulge, discounted, log_mean_exp, rest
 
 _SHARE_BLOCKS = (1, 5, 15, 30)  # bins over which the exposed share's dispersion is taken
@@ -15,9 +13,10 @@ _FLOOR = 1e-9  # a filter that saw nothing for minutes still expects something
 
 
 def _discount(name: str, value: float) -> float:
-    if not 0 < value <= 1:
+    share = number(name, value)
+    if not 0 < share <= 1:
         raise ValueError(f"{name} is {value}; choose values above 0 and at most 1")
-    return float(value)
+    return share
 
 
 def drifting_baseline_log_e(
@@ -63,13 +62,13 @@ def drifting_baseline_log_e(
     k, b = response(kernel, lifts, len(x))
     a0, b0 = positive("prior_count", prior_count), positive("prior_bins", prior_bins)
     d = _discount("discount", discount)
-    rise = np.concatenate([np.zeros((len(x), 1)), np.outer(k, b)], axis=1)  # (T, 1 + B), lift 0 first
-    after_a, after_b = discounted(x, d, a0), discounted(1.0 + rise, d, b0)
-    a = d * np.concatenate([[a0], after_a[:-1]])
-    rate = d * np.concatenate([np.full((1, after_b.shape[1]), b0), after_b[:-1]])
-    # A log(B/(B + q)) + x log(q/(B + q)), q = 1 + b k
-    gain = -a[:, None] * np.log1p((1.0 + rise) / rate) - x[:, None] * np.log1p(rate / (1.0 + rise))
-    return log_mean_exp(np.cumsum(gain[:, 1:] - gain[:, :1], axis=0), axis=1)
+    rise = np.outer(k, b)
+    a, plain = (d * np.r_[first, discounted(steps, d, first)[:-1]] for steps, first in ((x, a0), (np.ones(len(x)), b0)))
+    extra = d * np.concatenate([np.zeros((1, len(b))), discounted(rise, d, 0.0)[:-1]])  # B of a lift less that of 0
+    # x log(p/p0) + A log((1 - p)/(1 - p0)), p = q/(B + q), q = 1 + b k: the two meet in p/p0 - 1, large counts or small
+    moved = (rise * plain[:, None] - extra) / (plain[:, None] + extra + 1.0 + rise)
+    gain = x[:, None] * np.log1p(moved) + a[:, None] * np.log1p(-moved / plain[:, None])
+    return log_mean_exp(np.cumsum(gain, axis=0), axis=1)
 
 
 def joint_filter_log_e(
@@ -95,6 +94,8 @@ def joint_filter_log_e(
     and ``phi_s`` >= 1 the largest dispersion of the exposed share about 1/(1 + c) over blocks of 1, 5, 15 and 30 bins
     of the history. Terms that depend on N alone cancel and are left out. The filter starts from one bin's worth of the
     mean of the history. An empirical, not a proven, e-value when the baseline wanders in one region only.
+    Source: the discount filter of West & Harrison 1997 inside Robbins' mixture SPRT (1970); the weights v_d and the
+    division by phi_s are this project's.
 
     Parameters
     ----------
@@ -130,17 +131,16 @@ def joint_filter_log_e(
     k, b = response(kernel, lifts, len(x))
     c = positive("ratio", ratio)
     history = _history(history, k, y)
-    d = np.array([_discount("discounts", value) for value in np.atleast_1d(discounts)])
+    d = np.array([_discount("discounts", value) for value in np.atleast_1d(numbers("discounts", discounts))])
     if not len(d):
         raise ValueError("discounts is empty; give one or more values above 0 and at most 1")
-    if not (math.isfinite(dispersion) and dispersion >= 1):
-        raise ValueError(f"dispersion is {dispersion}; choose a variance over mean of 1 or more")
+    phi = dispersed(dispersion)
     out = np.zeros(len(x))
     before, after = slice(0, history), slice(history, None)
     scale = _share_dispersion(x[before], y[before], c)
     n = x + y
-    start = ((n[before].sum() + 0.5) / history / dispersion, (1 + c) / dispersion)
-    null, state_a, state_b = _predict(n[before], np.full((history, 1), 1 + c), d, dispersion, *start)
+    start = ((n[before].sum() + 0.5) / history / phi, (1 + c) / phi)
+    null, state_a, state_b = _predict(n[before], np.full((history, 1), 1 + c), d, phi, *start)
     if history == len(x):
         return out
     past = null[-_WEIGHT_BINS:, :, 0].sum(axis=0)
@@ -149,8 +149,9 @@ def joint_filter_log_e(
 
     rise = np.concatenate([np.zeros((len(x) - history, 1)), np.outer(k[after], b)], axis=1)  # lift 0 first
     e = 1 + rise + c
-    total, _, _ = _predict(n[after], e, d, dispersion, state_a, state_b)
-    split = x[after, None] * np.log((1 + rise) / e) + y[after, None] * np.log(c / e)
+    total, _, _ = _predict(n[after], e, d, phi, state_a, state_b)
+    # log q and log(1 - q) over those of lift 0, so that large counts lose no digits
+    split = x[after, None] * np.log1p(rise) - n[after, None] * np.log1p(rise / (1 + c))
     path = np.cumsum(total + split[:, None, :], axis=0)  # (T, D, 1 + B)
     mixed = log_mean_exp(path[:, :, 1:], axis=2) + np.log(len(d) * weight)
     out[after] = (log_mean_exp(mixed, axis=1) - path[:, :, 0].max(axis=1)) / scale
@@ -162,11 +163,13 @@ def _history(history: int, kernel: np.ndarray, control: np.ndarray) -> int:
     bins = len(kernel)
     if len(control) != bins:
         raise ValueError(f"control has {len(control)} bins; give the {bins} bins of exposed")
-    if history != int(history) or not 1 <= history <= bins:
-        raise ValueError(f"history is {history}; give the number of bins before the airing, 1 to {bins}")
-    if kernel[: int(history)].any():
-        raise ValueError(f"kernel is {kernel[: int(history)].max()} in the history; it is 0 before the airing begins")
-    return int(history)
+    remedy = f"give the number of bins before the airing, 1 to {bins}"
+    before = integer("history", history, remedy=remedy)
+    if before > bins:
+        raise ValueError(f"history is {history}; {remedy}")
+    if kernel[:before].any():
+        raise ValueError(f"kernel is {kernel[:before].max()} in the history; it is 0 before the airing begins")
+    return before
 
 
 def _predict(

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from scipy.special import pdtr
 
-from attribution.arguments import level, positive
+from attribution.arguments import integer, level, positive
 from attribution.deviance import poisson_sides
 
 _MOST_EXPECTED = 10_000.0  # beyond it the exact recursion takes minutes and the threshold hardly moves
@@ -41,9 +41,7 @@ def maxsprt_threshold(expected: float, *, alpha: float = 0.05, min_events: int =
     horizon, size = positive("expected", expected), level(alpha)
     if horizon > _MOST_EXPECTED:
         raise ValueError(f"expected is {expected}; choose a horizon of at most {_MOST_EXPECTED:g} null events")
-    if min_events != int(min_events) or min_events < 1:
-        raise ValueError(f"min_events is {min_events}; choose a whole number of 1 or more")
-    least = int(min_events)
+    least = integer("min_events", min_events, remedy="choose a whole number of 1 or more")
     low, high = 1e-9, 4.0
     at_low = _signal_log_chance(low, horizon, least) - math.log(size)
     if at_low < 0:

@@ -14,8 +14,11 @@ import numpy as np
 from attribution.arguments import (
     Array,
     Number,
+    dispersed,
     finite_or_infinite,
+    inside,
     level,
+    numbers,
     positive,
     response,
     stream,
@@ -165,7 +168,7 @@ def rate_ratio_interval(
     >>> bool(lower[-1] < np.log(1.5) < upper[-1])
     True
     """
-    theta = np.asarray(shares, dtype=float)
+    theta = numbers("shares", shares)
     if theta.shape != (2,):
         raise ValueError(f"shares has shape {theta.shape}; a ratio of rates needs two streams, shape (2,)")
     lower, upper = share_interval(counts, shares, concentration=concentration, alpha=alpha)
@@ -199,10 +202,10 @@ def poisson_log_e(total: Number, expected: Number, *, prior_shape: float, altern
     >>> float(poisson_log_e(150, 100.0, prior_shape=10.0).round(3))
     9.338
     """
-    n, mu = whole("total", total), np.asarray(expected, dtype=float)
+    n, mu = whole("total", total), numbers("expected", expected)
     if not (np.isfinite(mu) & (mu >= 0)).all():
         raise ValueError(f"expected is {expected}; give finite expectations of 0 or more")
-    if alternative not in {"greater", "two-sided"}:
+    if not (isinstance(alternative, str) and alternative in {"greater", "two-sided"}):
         raise ValueError(f'alternative is {alternative!r}; choose "greater" or "two-sided"')
     a = positive("prior_shape", prior_shape)
     z, x = a + n, a + mu
@@ -338,11 +341,10 @@ def control_log_e(counts: Array, kernel: Array, lifts: Array, *, control: Array,
     x, y = stream("counts", counts), stream("control", control)
     if len(y) != len(x):
         raise ValueError(f"control has {len(y)} bins; give the {len(x)} bins of counts")
-    if not 0 < share < 1:
-        raise ValueError(f"share is {share}; choose a value between 0 and 1")
+    part = inside("share", share)
     k, b = response(kernel, lifts, len(x))
     rise = np.outer(b, k)
-    return log_mean_exp(np.cumsum(x * np.log1p(rise) - (x + y) * np.log1p(share * rise), axis=1))
+    return log_mean_exp(np.cumsum(x * np.log1p(rise) - (x + y) * np.log1p(part * rise), axis=1))
 
 
 def increment_interval(
@@ -388,13 +390,11 @@ def increment_interval(
     if x.shape != y.shape or x.ndim > 1:
         raise ValueError(f"exposed has shape {x.shape}, control {y.shape}; give two series (T,) or two totals")
     c, optimal = positive("ratio", ratio), positive("optimal_variance", optimal_variance)
-    if not (math.isfinite(dispersion) and dispersion >= 1):
-        raise ValueError(f"dispersion is {dispersion}; choose a variance over mean of 1 or more")
-    log_level = -math.log(level(alpha))
+    phi, log_level = dispersed(dispersion), -math.log(level(alpha))
     if x.ndim:
         x, y = np.cumsum(x), np.cumsum(y)
     rho = optimal / (2 * log_level + math.log1p(2 * log_level))
-    v = dispersion * (x + y / (c * c))
+    v = phi * (x + y / (c * c))
     half = np.sqrt((v + rho) * (np.log1p(v / rho) + 2 * log_level))
     centre = x - y / c
     return centre - half, centre + half

@@ -305,6 +305,53 @@ def test_joint_filter_live_is_the_batch_so_far():
         np.testing.assert_allclose(part, whole[:t], atol=1e-11)
 
 
+def slow_lifts(x, y, lam, history_count):
+    """Each test of a lift in 50 digits after the last bin, its equation term by term."""
+    getcontext().prec = 50
+    rises = [[Decimal(b) * Decimal(float(k)) for k in KERNEL] for b in TINY]
+    x, y, lam = [Decimal(int(v)) for v in x], [Decimal(int(v)) for v in y], Decimal(lam)
+    told = [sum(v * (1 + r).ln() for v, r in zip(x, rise, strict=True)) for rise in rises]
+    fixed = [t - lam * sum(rise) for t, rise in zip(told, rises, strict=True)]
+    past = [(history_count + sum(x)) * (1 + sum(rise) / (50 + len(x))).ln() for rise in rises]
+    halves = [sum((v + w) * (1 + r / 2).ln() for v, w, r in zip(x, y, rise, strict=True)) for rise in rises]
+
+    def drifting(rise):
+        a, rate, total, keep = Decimal(history_count), Decimal(50), Decimal(0), Decimal("0.98")
+        for v, r in zip(x, rise, strict=True):
+            a, rate = a * keep, rate * keep
+            total += a * (rate / (rate + 1 + r)).ln() + v * ((1 + r) / (rate + 1 + r)).ln()
+            a, rate = a + v, rate + 1 + r
+        return total
+
+    null = drifting([Decimal(0)] * len(x))
+    paths = {
+        "fixed": fixed,
+        "history": [t - p for t, p in zip(told, past, strict=True)],
+        "control": [t - h for t, h in zip(told, halves, strict=True)],
+        "drifting": [drifting(rise) - null for rise in rises],
+    }
+    return {name: float((sum(v.exp() for v in path) / len(path)).ln()) for name, path in paths.items()}
+
+
+TINY = [1e-5, 1e-4]  # what a billion a bin can tell
+
+
+@pytest.mark.parametrize("lam", [1e3, 1e6, 1e9])
+def test_tests_of_a_lift_keep_their_digits(lam):
+    rng = np.random.default_rng(18)
+    x, y, past = rng.poisson(lam * (1 + 3e-5 * KERNEL)), rng.poisson(lam, len(KERNEL)), int(rng.poisson(50 * lam))
+    got = {
+        "fixed": sq.fixed_baseline_log_e(x, KERNEL, TINY, baseline=lam),
+        "history": sq.history_baseline_log_e(x, KERNEL, TINY, history_count=past, history_bins=50),
+        "control": sq.control_log_e(x, KERNEL, TINY, control=y, share=0.5),
+        "drifting": sq.drifting_baseline_log_e(
+            x, KERNEL, TINY, prior_count=float(past), prior_bins=50.0, discount=0.98
+        ),
+    }
+    for name, exact in slow_lifts(x, y, lam, past).items():
+        assert got[name][-1] == pytest.approx(exact, abs=1e-9), name
+
+
 # ---- increments, ranks, thresholds -----------------------------------------------------------------------------------
 
 

@@ -129,3 +129,47 @@ X = np.ones(4)
 def test_refusals_name_argument_value_and_remedy(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+ROW = np.arange(1.0, 7.0)
+OVER = {"counts": ROW, "kernel": np.r_[0.0, 0, 0, 1, 0.5, 0.2], "lifts": [0.1, 0.5]}
+PAIR = {"counts": TWO, "shares": [0.5, 0.5], "concentration": 100.0}
+RANKED = {"path": [1.0, 2.0], "placebos": [0.0, 1.0]}
+RIGHT = {
+    "multinomial_log_e": PAIR,
+    "always_valid_p": {"log_e": [0.0, 1.0]},
+    "share_interval": PAIR | {"alpha": 0.05},
+    "rate_ratio_interval": PAIR | {"alpha": 0.05},
+    "poisson_log_e": {"total": 3, "expected": 2.0, "prior_shape": 1.0, "alternative": "greater"},
+    "intensity_interval": {"total": 3, "prior_shape": 1.0, "alpha": 0.05},
+    "fixed_baseline_log_e": OVER | {"baseline": 2.0},
+    "history_baseline_log_e": OVER | {"history_count": 5, "history_bins": 3.0},
+    "control_log_e": OVER | {"control": ROW, "share": 0.5},
+    "drifting_baseline_log_e": OVER | {"prior_count": 3.0, "prior_bins": 1.0, "discount": 0.9},
+    "joint_filter_log_e": {
+        "exposed": ROW, "control": ROW, "kernel": OVER["kernel"], "lifts": [0.1], "ratio": 1.0, "discounts": (0.9,),
+        "dispersion": 1.0, "history": 3,
+    },
+    "increment_interval": {
+        "exposed": ROW, "control": ROW, "ratio": 1.0, "dispersion": 1.0, "alpha": 0.05, "optimal_variance": 10.0,
+    },
+    "placebo_p": RANKED,
+    "soft_rank_e": RANKED,
+    "maxsprt_threshold": {"expected": 5.0, "alpha": 0.05, "min_events": 1},
+    "e_bh": {"e_values": [1.0, 30.0], "alpha": 0.05},
+}  # fmt: skip
+WRONG = [np.nan, None, "x", 1j, [1.0, 1j], ["a", "b"], [[1, 2], [3]], object(), {}]
+
+
+def test_every_public_function_is_held_to_this():
+    assert set(RIGHT) == set(sq.__all__)
+
+
+@pytest.mark.parametrize(
+    ("function", "argument"), [(function, argument) for function, given in RIGHT.items() for argument in given]
+)
+def test_what_is_no_number_is_refused_by_name(function, argument):
+    getattr(sq, function)(**RIGHT[function])
+    for wrong in WRONG:
+        with pytest.raises(ValueError, match=rf"\b{argument}\b"):
+            getattr(sq, function)(**RIGHT[function] | {argument: wrong})

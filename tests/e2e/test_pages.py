@@ -22,7 +22,7 @@ QUIET = (
     *("--disable-component-update", "--disable-sync"),
 )
 # Streamlit looks for its own routes below a deep link first, and takes the root where that answers 404.
-PROBES = re.compile(r"/data/_stcore/(health|host-config)$")
+PROBES = re.compile(r"/(?:data|record)/_stcore/(health|host-config)$")
 
 pytestmark = [
     pytest.mark.browser,
@@ -129,6 +129,16 @@ def test_the_data_page_opens_on_a_deep_link(address, page, width):
     page.goto(f"{address}/data")
     page.locator(".verdict").wait_for()
     assert page.locator(".verdict .word").inner_text().endswith("NO DATA")
+    quiet(page)
+
+
+@pytest.mark.parametrize("width", [420, 1600])
+def test_the_record_page_shows_every_method_in_the_chosen_world(address, page, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(f"{address}/record")
+    page.get_by_role("cell", name="ours").first.wait_for()
+    page.get_by_role("button", name="A break, no effect").or_(page.get_by_text("A break, no effect")).first.click()
+    page.get_by_text("the ad adds nothing").wait_for()
     quiet(page)
 
 
