@@ -1,4 +1,4 @@
-"""An oracle for the blind family: it knows the kernel and every hyper-parameter, but not the paths.
+"""A second oracle, for one airing with every second known: told the kernel and all hyper-parameters, but not the paths.
 
 Generalised least squares of counts and posts under the true covariance of wandering and surge, linear around the
 level that the scenario states: what a model could reach that was told all that it has to learn.
