@@ -11,11 +11,14 @@ import pandas as pd
 
 from attribution.kernels import Kernel
 from attribution.lags import require
+from attribution.schedules import SOUND, Faults, Pause, Spot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SURGES = ("none", "shared", "regional")
+__all__ = ["ASSIGNMENTS", "BRIEF_LAG", "LIFT_WINDOW_S", "SCENARIOS", "SURGES", "Faults", "Pause", "Scenario", "Spot"]
+
+SURGES = ("none", "shared", "regional", "hidden")
 LIFT_WINDOW_S = 60.0
 """A scenario's lift is an airing's whole incremental over the ordinary conversions of so many seconds."""
 ASSIGNMENTS = ("", "randomised holdout", "randomised timing")
@@ -23,74 +26,6 @@ ASSIGNMENTS = ("", "randomised holdout", "randomised timing")
 
 BRIEF_LAG = Kernel(family="gamma", mode=10.0)
 """The brief's peak, 10 s after the start, with a gamma around it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spot:
-    """One airing of the schedule.
-
-    Attributes
-    ----------
-    airing
-        Its name.
-    at_s, length_s
-        Seconds: from the start of the event to the airing, and how long it lasts.
-    regions
-        Where it is seen; empty: everywhere but in the holdouts.
-    scale
-        Its effect as a multiple of the scenario's lift.
-    break_id, creative, network
-        What an as-run log says of it.
-    spend, value, margin
-        Its cost; money one conversion brings; the share of that which is kept. NaN: unknown.
-    impressions
-        NaN: viewers of its regions when it begins.
-    """
-
-    airing: str = "HALFTIME_PRIME"
-    at_s: float = 2100.0
-    length_s: float = 30.0
-    regions: tuple[str, ...] = ()
-    scale: float = 1.0
-    break_id: str = ""
-    creative: str = "WWE_HALFTIME_PRIME"
-    network: str = ""
-    spend: float = math.nan
-    value: float = math.nan
-    margin: float = math.nan
-    impressions: float = math.nan
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pause:
-    """A commercial break: it starts ``at_s`` seconds into the event and lasts ``length_s`` seconds."""
-
-    break_id: str
-    at_s: float
-    length_s: float = 120.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Faults:
-    """What goes wrong between the source of an event and the count.
-
-    Attributes
-    ----------
-    loss
-        Share of events that never arrive.
-    outage
-        (start, end) in whole seconds from the start of the event: nothing arrives; () for none.
-    duplicates
-        Share of events that arrive twice.
-    late, late_s
-        Share of events that arrive late, by up to so many seconds (uniform).
-    """
-
-    loss: float = 0.0
-    outage: tuple[int, int] | tuple[()] = ()
-    duplicates: float = 0.0
-    late: float = 0.0
-    late_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +57,9 @@ class Scenario:
     assignment
         How holdouts or times were chosen, as the airings say it.
     airings, breaks
-        The schedule. Every break is declared in the context.
+        The schedule. A break is declared in the context unless it says otherwise.
+    clock_off_s
+        Seconds by which the as-run log is late on the clock of the conversions; below 0 it is early.
     lift
         Incremental conversions of an airing over those of an ordinary minute in its regions; below 0 it does harm.
     break_step, break_step_sd
@@ -132,7 +69,8 @@ class Scenario:
     stream_delay_s, stream_delay_sd
         Mean and sd over viewers of the lag from transmission to screen, seconds.
     surge
-        An organic surge: ``none``, ``shared`` by all regions, or ``regional``: in the first exposed region alone.
+        An organic surge: ``none``, ``shared`` by all regions, ``regional``: in the first exposed region alone, or
+        ``hidden``: shared by all regions and unseen by the social feed.
     surge_after_s
         Seconds from the first airing to the onset of the surge; below 0 it comes first.
     surge_rise_s, surge_half_s
@@ -157,6 +95,9 @@ class Scenario:
         Wandering of the log rate that all regions share: sd and correlation time, seconds.
     region_sd, region_tau_s
         The same for each region alone.
+    burst_every_s, burst_size, burst_s
+        Bursts that all regions share: mean seconds between them (0: none), the least relative rise (heavy-tailed
+        above it: Pareto, index 2), and the time constant of their decay, seconds.
     dispersion
         Variance over mean of a second's count, given its rate.
     channels, devices
@@ -188,6 +129,7 @@ class Scenario:
     assignment: str = ""
     airings: tuple[Spot, ...] = (Spot(),)
     breaks: tuple[Pause, ...] = ()
+    clock_off_s: float = 0.0
     lift: float = 0.4
     break_step: float = 0.0
     break_step_sd: float = 0.2
@@ -211,6 +153,9 @@ class Scenario:
     shared_tau_s: float = 90.0
     region_sd: float = 0.03
     region_tau_s: float = 70.0
+    burst_every_s: float = 0.0
+    burst_size: float = 0.5
+    burst_s: float = 8.0
     dispersion: float = 1.3
     channels: tuple[tuple[str, float, float], ...] = (
         ("mobile app", 0.46, 0.61),
@@ -225,7 +170,7 @@ class Scenario:
     )
     audience: float = 18.4e6
     audience_growth: float = 0.122
-    faults: Faults = Faults()
+    faults: Faults = SOUND
 
     def __post_init__(self) -> None:
         _check_rates(self)
@@ -255,11 +200,12 @@ class Scenario:
 
 _POSITIVE = (
     *("minutes", "event_rate", "conversion_rate", "surge_rise_s", "surge_half_s", "social_tau_s"),
-    *("shared_tau_s", "region_tau_s"),
+    *("shared_tau_s", "region_tau_s", "burst_s"),
 )
 _NOT_NEGATIVE = (
     *("break_step_sd", "stream_delay_s", "stream_delay_sd", "surge_size", "surge_gain", "surge_region_sd"),
     *("social_rate", "social_sd", "mediator", "daily", "shared_sd", "region_sd", "audience"),
+    *("burst_every_s", "burst_size"),
 )
 
 
@@ -269,7 +215,7 @@ def _check_rates(given: Scenario) -> None:
         require(name, getattr(given, name), least=0, strict=True, remedy="choose a positive number")
     for name in _NOT_NEGATIVE:
         require(name, getattr(given, name), least=0, strict=False, remedy="choose 0 or a positive number")
-    for name in ("lift", "surge_after_s", "lead_s"):
+    for name in ("lift", "surge_after_s", "lead_s", "clock_off_s"):
         require(name, getattr(given, name), least=-86_400, strict=False, remedy="choose a finite number")
     require("break_step", given.break_step, least=-1, strict=True, remedy="choose a relative rise above -1")
     require("audience_growth", given.audience_growth, least=-1, strict=True, remedy="choose a relative rise above -1")

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy.signal import lfilter
 
 from attribution.airings import normalise
 from attribution.archive import write_events, write_table
 from attribution.counts import Counts
 from attribution.emission import KINDS, Traffic, emit, mixes
 from attribution.kernels import bin_mass, delayed
+from attribution.rates import broken, bursts, felt, surge, wander
 from attribution.scenarios import SCENARIOS, Faults, Pause, Scenario, Spot
 
 if TYPE_CHECKING:
@@ -28,11 +28,9 @@ __all__ = ["SCENARIOS", "Faults", "Pause", "Scenario", "Spot", "Truth", "World",
 
 STREAMS = (
     *("shared", "regional", "breaks", "surge", "counts", "ad", "social", "posts", "visits", "faults", "audience"),
-    "events",
+    *("events", "bursts"),
 )
 """Each part of a world has its own random stream: changing the lift leaves all other noise as it was."""
-BREAK_RISE_S, BREAK_FALL_S = 8.0, 20.0
-"""Time constants with which viewers pick up their phones in a break, and put them away after it."""
 AUDIENCE_STEP_S = 15
 
 
@@ -168,7 +166,6 @@ def simulate(scenario: Scenario, *, rng: int | np.random.Generator = 7) -> World
         name: np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(i,))) for i, name in enumerate(STREAMS)
     }
     second = np.arange(scenario.seconds, dtype=float)
-    surge = _surge(scenario, second)
     truth = _expected(scenario, second, streams)
     traffic = _traffic(scenario, truth, streams)
     values = (traffic.conversions - traffic.lost_conversions).astype(float)
@@ -187,54 +184,13 @@ def simulate(scenario: Scenario, *, rng: int | np.random.Generator = 7) -> World
         counts=counts,
         airings=_airings(scenario),
         audience=audience,
-        social=_social(scenario, truth, surge, streams),
+        social=_social(scenario, truth, surge(scenario, second), streams),
         context=_context(scenario),
         truth=truth,
         traffic=traffic,
         scenario=scenario,
         seed=seed,
     )
-
-
-def _wander(rng: np.random.Generator, n: int, sd: float, tau: float, columns: int = 1) -> np.ndarray:
-    """Log-normal factor of mean 1 whose log is an OU process in equilibrium; (n, columns)."""
-    decay = np.exp(-1 / tau)
-    noise = rng.standard_normal((n, columns)) * np.sqrt(1 - decay**2)
-    noise[0] /= np.sqrt(1 - decay**2)
-    path = np.asarray(lfilter([1.0], [1.0, -decay], noise, axis=0))
-    return np.exp(sd * path - sd**2 / 2)
-
-
-def _surge(scenario: Scenario, second: np.ndarray) -> np.ndarray:
-    """G, the surge as the feed sees it, at the times ``second``: a smooth rise to its peak, then halving; any shape."""
-    if scenario.surge == "none":
-        return np.zeros_like(second)
-    onset = min(spot.at_s for spot in scenario.airings) + scenario.surge_after_s
-    lag = second + 0.5 - onset
-    rising = np.sin(np.pi / 2 * np.clip(lag / scenario.surge_rise_s, 0, 1)) ** 2
-    falling = np.exp2(-np.maximum(lag - scenario.surge_rise_s, 0) / scenario.surge_half_s)
-    return scenario.surge_size * rising * falling
-
-
-def _felt(scenario: Scenario, rng: np.random.Generator) -> np.ndarray:
-    """Factor with which each region feels the surge; (R,)."""
-    scale = np.exp(scenario.surge_region_sd * rng.standard_normal(len(scenario.regions)))
-    if scenario.surge == "regional":
-        struck = scenario.exposed(scenario.airings[0])[0]
-        scale *= [name == struck for name, _ in scenario.regions]
-    return scale
-
-
-def _broken(scenario: Scenario, second: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Relative rise of traffic in breaks, whatever is aired; (T,)."""
-    rise = np.zeros_like(second)
-    sd = scenario.break_step_sd
-    for pause, z in zip(scenario.breaks, rng.standard_normal(len(scenario.breaks)), strict=True):
-        lag = second + 0.5 - pause.at_s
-        shape = -np.expm1(-np.clip(lag, 0, pause.length_s) / BREAK_RISE_S)
-        shape *= np.exp(-np.maximum(lag - pause.length_s, 0) / BREAK_FALL_S)
-        rise += scenario.break_step * np.exp(sd * z - sd**2 / 2) * shape
-    return rise
 
 
 def _expected(scenario: Scenario, second: np.ndarray, streams: dict[str, np.random.Generator]) -> Truth:
@@ -244,11 +200,12 @@ def _expected(scenario: Scenario, second: np.ndarray, streams: dict[str, np.rand
     hour = (scenario.begin.hour * 3600 + scenario.begin.minute * 60 + second) / 3600
     daily = np.exp(scenario.daily * np.cos(2 * np.pi * (hour - 21) / 24))
     plain = scenario.conversion_rate * shares * (daily / daily.mean())[:, None]
-    plain = plain * _wander(streams["shared"], n, scenario.shared_sd, scenario.shared_tau_s)
-    plain = plain * _wander(streams["regional"], n, scenario.region_sd, scenario.region_tau_s, len(regions))
-    breaks = plain * _broken(scenario, second, streams["breaks"])[:, None]
-    felt = _felt(scenario, streams["surge"])
-    organic = (plain + breaks) * scenario.surge_gain * _surge(scenario, second - scenario.lead_s)[:, None] * felt
+    plain = plain * wander(streams["shared"], n, scenario.shared_sd, scenario.shared_tau_s)
+    plain = plain * wander(streams["regional"], n, scenario.region_sd, scenario.region_tau_s, len(regions))
+    plain = plain * (1 + bursts(scenario, second, streams["bursts"]))[:, None]
+    breaks = plain * broken(scenario, second, streams["breaks"])[:, None]
+    scale = felt(scenario, streams["surge"])
+    organic = (plain + breaks) * scenario.surge_gain * surge(scenario, second - scenario.lead_s)[:, None] * scale
     counterfactual = plain + breaks + organic
     ad = np.zeros((len(scenario.airings), n, len(regions)))
     kernel = delayed(scenario.kernel, scenario.stream_delay_s, scenario.stream_delay_sd)
@@ -317,7 +274,7 @@ def _audience(scenario: Scenario, rng: np.random.Generator) -> pd.DataFrame:
     shares = np.array([share for _, share in scenario.regions])
     viewers = _viewers(scenario, second)[:, None] * shares
     if len(second):
-        viewers = viewers * _wander(rng, len(second), 0.003, 8.0, len(shares))
+        viewers = viewers * wander(rng, len(second), 0.003, 8.0, len(shares))
     rows = {
         "time": np.repeat(scenario.begin + pd.to_timedelta(second, unit="s"), len(shares)),
         "region": [name for name, _ in scenario.regions] * len(second),
@@ -327,15 +284,17 @@ def _audience(scenario: Scenario, rng: np.random.Generator) -> pd.DataFrame:
 
 
 def _social(
-    scenario: Scenario, truth: Truth, surge: np.ndarray, streams: dict[str, np.random.Generator]
+    scenario: Scenario, truth: Truth, shown: np.ndarray, streams: dict[str, np.random.Generator]
 ) -> pd.DataFrame:
     """Draw the posts of each second: the surge on a wandering level, and those the ad's conversions bring."""
-    n = len(surge) if scenario.social_rate else 0
+    n = len(shown) if scenario.social_rate else 0
     if scenario.surge == "regional":
         struck = scenario.exposed(scenario.airings[0])[0]
-        surge = surge * dict(scenario.regions)[struck]
-    wander = _wander(streams["social"], len(surge), scenario.social_sd, scenario.social_tau_s)[:, 0]
-    posts = streams["social"].poisson(scenario.social_rate * wander * (1 + surge))
+        shown = shown * dict(scenario.regions)[struck]
+    if scenario.surge == "hidden":
+        shown = np.zeros_like(shown)
+    level = wander(streams["social"], len(shown), scenario.social_sd, scenario.social_tau_s)[:, 0]
+    posts = streams["social"].poisson(scenario.social_rate * level * (1 + shown))
     posts = posts + streams["posts"].poisson(scenario.mediator * np.maximum(truth.ad.sum(axis=(0, 2)), 0))
     rows = {"time": pd.DatetimeIndex(truth.start[:n]).tz_localize("UTC"), "width_s": 1.0, "count": posts[:n]}
     return normalise(pd.DataFrame(rows), "social")
@@ -352,7 +311,7 @@ def _airings(scenario: Scenario) -> pd.DataFrame:
         rows.append(
             {name: getattr(spot, name) for name in names}
             | {
-                "start": scenario.begin + pd.Timedelta(seconds=spot.at_s),
+                "start": scenario.begin + pd.Timedelta(seconds=spot.at_s + scenario.clock_off_s),
                 "regions": "|".join(seen) if len(seen) < len(shares) else "",
                 "impressions": round(known) if known else np.nan,
                 "assignment": scenario.assignment,
@@ -362,7 +321,8 @@ def _airings(scenario: Scenario) -> pd.DataFrame:
 
 
 def _context(scenario: Scenario) -> pd.DataFrame:
-    moments = [(pause, scenario.begin + pd.Timedelta(seconds=pause.at_s)) for pause in scenario.breaks]
+    known = [pause for pause in scenario.breaks if pause.declared]
+    moments = [(pause, scenario.begin + pd.Timedelta(seconds=pause.at_s)) for pause in known]
     return _table(
         [
             {"kind": "break", "start": at, "end": at + pd.Timedelta(seconds=pause.length_s), "label": pause.break_id}
