@@ -225,6 +225,9 @@ def compared(case: Case, told: Placebos, *, fed: bool) -> Case:
         "placebos_needed": told.needed,
         "placebo_kind": told.kind,
     }
+    if np.isfinite(told.p):
+        # Lasting changes of level happen at the placebos' moments too: their ranks have taken them into account.
+        figures |= {"explained": "", "explained_kind": ""}
     if fed:
         return case._replace(**figures)
     base = max(told.counterfactual, 1e-9)
