@@ -1,0 +1,402 @@
+"""A dense schedule in one fit: weeks of minutes, hundreds of airings that run into each other, nobody spared.
+
+y_t ~ m_t + sum_j A_j f_jt, log m = level + daily harmonics + slow and fast wandering (methods, section 7). One curve f
+is learnt across airings, amplitudes are partially pooled by what airings share. What no model of one series can
+promise, that fake schedules are quiet, is learnt from the series itself: the whole schedule is shifted to where it did
+not run, and the spread of those totals widens every interval.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.special import ndtr, ndtri
+
+from attribution.frames import moments
+from attribution.model import wander as wandering
+from attribution.model.curve import CurvePrior, curve_prior
+from attribution.model.level import Bins, Series, linearise, whitened
+from attribution.model.pooling import Features, Own, alone, benchmark, pool, shrunk
+from attribution.model.schedule import (
+    MOST_MISSING,
+    Laid,
+    Shifted,
+    Weighing,
+    effect,
+    lay,
+    reached,
+    shifted,
+    size,
+)
+
+if TYPE_CHECKING:
+    from attribution.settings import Settings
+
+SHIFTS = 99
+"""Placebo schedules: the least p is .01."""
+GAMMAS = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Powers of spend that a response may grow with."""
+QUIET = 0.6
+"""Share of the horizon after an airing that the baseline is not learnt from: 9 of 15 min."""
+STEPS, DAMPING = 6, 0.6
+"""Turns of amplitudes and curve around each other, and how far the curve follows each time."""
+OWN_Z = 4.0
+"""An airing this far from nothing is no burst, whatever the others did."""
+DRAWS, BURN = 400, 100
+BANDS = 100
+"""Draws behind the bands of the bins."""
+LEAST = 3
+"""Airings of a category of its own; rarer ones are ``other``."""
+DIMENSIONS = ("creative", "network", "daypart", "spend band")
+SCHEDULE = "schedule"
+"""The dimension of the line that holds every airing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dense:
+    """One dense schedule, answered.
+
+    Attributes
+    ----------
+    airings
+        A row an airing, in the order given: position, incremental, lower, upper (pooled; the sums are right and the
+        single interval is honest and wide), own, own_sd, z, p (its own evidence: nothing pooled; p from single airings
+        of placebo schedules), counterfactual of the horizon, probability_positive. NaN where too little was observed.
+    groups
+        dimension, category, airings, incremental, lower, upper, p; the first line is the whole schedule. p is two-sided,
+        from placebo schedules. Lines of a dimension add up to the schedule.
+    curve
+        lag_s, until_s, density (a second), lower, upper, share, share_lower, share_upper.
+    tail
+        Share of the response in minutes 4 to 15, with its interval.
+    bins
+        time, width_s, observed, counterfactual with its interval, ad with its interval: conversions a bin.
+    placebos
+        (K,) z of the schedule's total at places where it did not run.
+    inflation
+        At least 1: what the placebos say about the sd of the total.
+    horizon_s
+        Seconds after the start over which a response is summed.
+    """
+
+    airings: pd.DataFrame
+    groups: pd.DataFrame
+    curve: pd.DataFrame
+    tail: tuple[float, float, float]
+    bins: pd.DataFrame
+    placebos: np.ndarray
+    inflation: float
+    horizon_s: float
+
+
+class Fitted(NamedTuple):
+    """Amplitudes and curve, settled."""
+
+    series: Series
+    laid: Laid
+    own: Own
+    shares: np.ndarray
+    amount: np.ndarray
+    scale: np.ndarray
+    size: float
+    spread: float
+
+
+def fit_dense(
+    start: np.ndarray,
+    width: np.ndarray,
+    counts: np.ndarray,
+    completeness: np.ndarray,
+    airings: pd.DataFrame,
+    settings: Settings,
+    *,
+    shifts: int = SHIFTS,
+    seed: int = 0,
+) -> Dense:
+    """Fit one series with a dense schedule of airings.
+
+    Parameters
+    ----------
+    start, width
+        (T,) bins: seconds since 1970, and seconds.
+    counts
+        (T,) conversions of the exposed regions together; NaN where unknown: such a bin is left out.
+    completeness
+        (T,) share of each bin's events that was counted, in [0, 1].
+    airings
+        One row an airing: start (UTC), and creative, network, spend where known.
+    settings
+        Level of the intervals, prior of the response, stream delay.
+    shifts
+        Placebo schedules.
+    seed
+        Of the draws.
+
+    Returns
+    -------
+    Dense
+
+    Raises
+    ------
+    ValueError
+        When bins and counts differ in length, or fewer than 60 bins or 2 airings can be used.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1)
+    >>> start = 60.0 * np.arange(1440)
+    >>> spots = pd.DataFrame({"start": pd.to_datetime(np.sort(rng.integers(0, 85000, 40)), unit="s", utc=True)})
+    >>> quiet = rng.poisson(50.0, 1440).astype(float)
+    >>> found = fit_dense(start, np.full(1440, 60.0), quiet, np.ones(1440), spots, Settings(), shifts=19)
+    >>> line = found.groups.iloc[0]
+    >>> line["dimension"], line["airings"], bool(line["lower"] < 0 < line["upper"])
+    ('schedule', 40, True)
+
+    References
+    ----------
+    Pfeffermann (2013), New important developments in small area estimation, Statistical Science 28: benchmarking.
+    """
+    bins, onset = _checked(start, width, counts, completeness, airings)
+    prior = curve_prior(settings, float(np.median(width)))
+    rng = np.random.default_rng(seed)
+    heard = np.flatnonzero(reached(bins, onset, prior) > MOST_MISSING)
+    heard = heard[np.argsort(onset[heard], kind="stable")]
+    if len(heard) < 2:
+        raise ValueError(
+            f"airings holds {len(heard)} whose response was observed; give at least 2, inside the counts' time"
+        )
+    labels = _labels(airings.iloc[heard])
+    fitted = _settle(bins, onset[heard], _spend(airings.iloc[heard]), prior)
+    features, groups, names = _grouping(labels)
+    pooled = pool(
+        fitted.laid.system, fitted.scale, features, size=fitted.size, spread=fitted.spread, draws=DRAWS, burn=BURN, rng=rng
+    )
+    tau2 = np.median(pooled.tau2, axis=0) if pooled.tau2.shape[1] else np.ones(1)
+    weighing = Weighing(fitted.amount, fitted.scale, features, float(np.median(pooled.omega2)), tau2, groups)
+    placebo = shifted(_without(fitted), onset[heard], weighing, prior, shifts=shifts)
+    inflation = float(max(np.sqrt(np.mean(placebo.total**2)), 1.0)) if shifts else 1.0
+    total, sd = float(fitted.own.totals[0]), float(fitted.own.totals_covariance[0, 0] ** 0.5)
+    draws = benchmark(pooled.draws, total, sd * inflation, rng)
+    span = ndtri(1 - settings.alpha / 2)
+    frame, ad = _bins(fitted, draws, span)
+    sums = weighing.sums(fitted.laid, np.arange(len(heard)))
+    curve, tail = _curve(fitted, prior, span)
+    return Dense(
+        airings=_airings(fitted, draws, placebo, frame, onset, heard, prior, settings.alpha),
+        groups=_groups(draws, groups, names, placebo, (total, sd, inflation), sums, span),
+        curve=curve,
+        tail=tail,
+        bins=frame.assign(**ad),
+        placebos=placebo.total,
+        inflation=inflation,
+        horizon_s=float(prior.edges[-1] - prior.edges[0]),
+    )
+
+
+def _checked(
+    start: np.ndarray, width: np.ndarray, counts: np.ndarray, completeness: np.ndarray, airings: pd.DataFrame
+) -> tuple[Bins, np.ndarray]:
+    """Return the bins and the airings' starts (J,) in seconds."""
+    sizes = {len(start), len(width), len(counts), len(completeness)}
+    if len(sizes) > 1:
+        raise ValueError(f"start, width, counts and completeness have lengths {sorted(sizes)}; give one value a bin")
+    exposure = np.nan_to_num(completeness, nan=1.0) * width / np.median(width) if len(width) else width
+    bins = Bins(np.asarray(start, float), np.asarray(width, float), np.asarray(counts, float), exposure)
+    if bins.known.sum() < 60:
+        raise ValueError(f"counts holds {bins.known.sum()} known bins; a dense fit needs at least 60")
+    onset = pd.to_datetime(airings["start"], utc=True).to_numpy(dtype="datetime64[ns]").astype("int64") / 1e9
+    return bins, onset
+
+
+def _spend(airings: pd.DataFrame) -> np.ndarray:
+    """Return (J,) spend over its median; 1 where it is unknown."""
+    if "spend" not in airings:
+        return np.ones(len(airings))
+    spend = pd.to_numeric(airings["spend"], errors="coerce").to_numpy(float)
+    known = np.isfinite(spend) & (spend > 0)
+    return np.where(known, spend / np.median(spend[known]), 1.0) if known.any() else np.ones(len(airings))
+
+
+def _settle(bins: Bins, onset: np.ndarray, spend: np.ndarray, prior: CurvePrior) -> Fitted:
+    """Learn baseline, curve and amplitudes around each other until they agree (Gauss-Newton on A x f)."""
+    horizon = prior.edges[-1] - prior.edges[0]
+    ends = bins.start + bins.width
+    gone = np.zeros(len(ends) + 1)
+    np.add.at(gone, np.searchsorted(ends, onset + prior.edges[0], side="right"), 1)
+    np.add.at(gone, np.searchsorted(bins.start, onset + prior.edges[0] + QUIET * horizon, side="left"), -1)
+    quiet = np.cumsum(gone)[:-1] == 0
+    if (quiet & bins.known).sum() < 0.2 * bins.known.sum():  # no quiet left: the level is learnt with the responses in
+        quiet = np.ones(len(ends), dtype=bool)
+    series = linearise(bins, quiet)
+    raw = series.zeta
+    sizes = [size(series, onset, spend**gamma, prior) for gamma in GAMMAS]
+    best = int(np.argmax([abs(b) / sd for b, sd in sizes])) if np.ptp(spend) else 0
+    scale, (b, sd) = spend ** GAMMAS[best], sizes[best]
+    amount, shares = b * scale, prior.mean
+    L, every = len(shares), np.ones((len(onset), 1))
+    for _ in range(STEPS):
+        laid = lay(series, onset, amount, shares, prior)
+        own = alone(laid.system, every)
+        amount = shrunk(own, scale)
+        shares = np.maximum(shares + DAMPING * own.long[:L], 0.0)
+        shares = shares / shares.sum()
+        felt = effect(series, laid, np.where(np.abs(own.estimate) > OWN_Z * own.sd, own.estimate, amount))
+        series = whitened(bins, series.level, raw, series.fixed, series.wander, felt, np.zeros(len(raw), dtype=bool))
+    laid = lay(series, onset, amount, shares, prior)
+    own = alone(laid.system, every)
+    return Fitted(series, laid, own, shares, shrunk(own, scale), scale, b, max(abs(b), sd))
+
+
+def _without(fitted: Fitted) -> Series:
+    """Return the series with the responses that were found taken out of it."""
+    series = fitted.series
+    rest = series.zeta - effect(series, fitted.laid, fitted.amount)
+    first = np.zeros(1 + len(series.fixed), dtype=np.int64)
+    return series._replace(zeta=rest, white=wandering.whiten(series.gain, np.vstack([rest[None], series.fixed]), first))
+
+
+def _labels(airings: pd.DataFrame) -> pd.DataFrame:
+    """Return (J,) categories in each dimension; rare ones are ``other``, missing ones ``unknown``."""
+    hour = pd.to_datetime(airings["start"], utc=True).dt.hour.to_numpy() // 6 * 6
+    found = {"daypart": [f"{h:02d}-{h + 6:02d} UTC" for h in hour]}
+    for name in ("creative", "network"):
+        if name in airings:
+            label = airings[name].fillna("").astype(str).replace("", "unknown")
+            found[name] = label.where(label.map(label.value_counts()) >= LEAST, "other").tolist()
+    spend = _spend(airings)
+    if np.ptp(spend):
+        quarter = np.argsort(np.argsort(spend, kind="stable"), kind="stable") * 4 // len(spend)
+        found["spend band"] = [("lowest", "second", "third", "highest")[q] + " quarter" for q in quarter]
+    return pd.DataFrame({name: found[name] for name in DIMENSIONS if name in found})
+
+
+def _grouping(labels: pd.DataFrame) -> tuple[Features, np.ndarray, list[tuple[str, str]]]:
+    """Return the shared effects, membership (J, G) with the whole schedule first, and each group's name."""
+    names, groups, dimension = [(SCHEDULE, "all")], [np.ones(len(labels))], []
+    for number, name in enumerate(labels.columns):
+        for category in sorted(labels[name].unique()):
+            names.append((name, category))
+            groups.append((labels[name] == category).to_numpy(float))
+            dimension.append(number)
+    membership = np.array(groups).T
+    return Features(membership[:, 1:], np.array(dimension)), membership, names
+
+
+def _groups(
+    draws: np.ndarray,
+    groups: np.ndarray,
+    names: list[tuple[str, str]],
+    placebo: Shifted,
+    whole: tuple[float, float, float],
+    sums: np.ndarray,
+    span: float,
+) -> pd.DataFrame:
+    """Return a line a group: the pooled sum, its interval, and how often a placebo schedule went as far."""
+    totals = draws @ groups
+    middle, sd = totals.mean(axis=0), totals.std(axis=0)
+    middle[0], sd[0] = whole[0], whole[1] * whole[2]
+    against = np.column_stack([placebo.total, placebo.groups[:, 1:]])
+    z = np.concatenate([[whole[0] / whole[1]], sums[1:]])
+    p = (1 + (np.abs(against) >= np.abs(z)).sum(axis=0)) / (1 + len(against))
+    return pd.DataFrame(
+        {
+            "dimension": [name for name, _ in names],
+            "category": [category for _, category in names],
+            "airings": groups.sum(axis=0).astype(int),
+            "incremental": middle,
+            "lower": middle - span * sd,
+            "upper": middle + span * sd,
+            "p": p if len(against) else np.nan,
+        }
+    )
+
+
+def _airings(
+    fitted: Fitted,
+    draws: np.ndarray,
+    placebo: Shifted,
+    frame: pd.DataFrame,
+    onset: np.ndarray,
+    heard: np.ndarray,
+    prior: CurvePrior,
+    alpha: float,
+) -> pd.DataFrame:
+    """Return a row an airing, in the order given."""
+    own, sd = fitted.own.estimate, fitted.own.sd
+    z = own / sd
+    size = np.sort(np.abs(placebo.each))
+    p = (1 + len(size) - np.searchsorted(size, np.abs(z), side="left")) / (1 + len(size))
+    bins = fitted.series.bins
+    ends = np.append(bins.start, bins.start[-1] + bins.width[-1])
+    running = np.concatenate([[0.0], np.cumsum(frame["counterfactual"])])
+    low, high = (np.interp(onset[heard] + edge, ends, running) for edge in prior.edges[[0, -1]])
+    lower, upper = np.quantile(draws, [alpha / 2, 1 - alpha / 2], axis=0)
+    middle = draws.mean(axis=0)
+    rows = {
+        "incremental": middle,
+        "lower": np.minimum(lower, middle),
+        "upper": np.maximum(upper, middle),
+        "own": own,
+        "own_sd": sd,
+        "z": z,
+        "p": p if len(size) else 2 * ndtr(-np.abs(z)),
+        "counterfactual": high - low,
+        "probability_positive": (draws > 0).mean(axis=0),
+    }
+    table = pd.DataFrame({name: np.full(len(onset), np.nan) for name in rows})
+    for name, values in rows.items():
+        table.loc[heard, name] = values
+    table.insert(0, "position", np.arange(len(onset)))
+    return table
+
+
+def _curve(fitted: Fitted, prior: CurvePrior, span: float) -> tuple[pd.DataFrame, tuple[float, float, float]]:
+    """Return the response curve, a row a stretch, and the share of the tail with its interval."""
+    L = len(prior.mean)
+    share, covariance = fitted.shares + fitted.own.long[:L], fitted.own.long_covariance[:L, :L]
+    sd = np.sqrt(np.diag(covariance))
+    width = np.diff(prior.edges)
+    frame = pd.DataFrame(
+        {
+            "lag_s": prior.edges[:-1],
+            "until_s": prior.edges[1:],
+            "density": share / width,
+            "lower": (share - span * sd) / width,
+            "upper": (share + span * sd) / width,
+            "share": share,
+            "share_lower": share - span * sd,
+            "share_upper": share + span * sd,
+        }
+    )
+    late = prior.late.astype(float)
+    tail, tail_sd = float(share @ late), float(np.sqrt(late @ covariance @ late))
+    return frame, (tail, tail - span * tail_sd, tail + span * tail_sd)
+
+
+def _bins(fitted: Fitted, draws: np.ndarray, span: float) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+    """Return what each bin would have held without the ads, and what they added, with bands."""
+    series, laid = fitted.series, fitted.laid
+    middle = draws.mean(axis=0)
+    rest = series.zeta - effect(series, laid, middle)
+    beta, _ = wandering.generalised(series.gain, rest, series.fixed)
+    _, path, sd = wandering.smooth(series.gain, rest - beta @ series.fixed)
+    without = series.bins.exposure * np.exp(beta @ series.fixed + path)
+    frame = pd.DataFrame(
+        {
+            "time": moments(series.bins.start),
+            "width_s": series.bins.width,
+            "observed": series.bins.y,
+            "counterfactual": without,
+            "counterfactual_lower": without * np.exp(-span * sd),
+            "counterfactual_upper": without * np.exp(span * sd),
+        }
+    )
+    reach = int(np.count_nonzero((laid.columns != 0).any(axis=0)))
+    near = laid._replace(columns=laid.columns[:, :reach])
+    scale = series.bins.exposure * series.level
+    some = np.array([effect(series, near, draw) for draw in draws[:: max(len(draws) // BANDS, 1)]])
+    ad, spread = effect(series, near, middle) * scale, some.std(axis=0) * scale
+    return frame, {"ad": ad, "ad_lower": ad - span * spread, "ad_upper": ad + span * spread}

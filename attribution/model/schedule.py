@@ -1,0 +1,140 @@
+"""A schedule laid on a series: a column an airing, one response curve for all, and the same schedule where it did not run."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from attribution.model import wander as wandering
+from attribution.model.curve import (
+    REACH,
+    CurvePrior,
+    airing_columns,
+    banded,
+    bandwidth,
+    meeting,
+    stretches,
+)
+from attribution.model.level import Bins, Series
+from attribution.model.pooling import Features, System, alone, leaning
+
+MOST_MISSING = 0.5
+"""An airing less of whose response fell into known bins is not judged."""
+SINGLES = 10
+"""Placebo schedules whose single airings are kept: some thousand of them."""
+
+
+class Laid(NamedTuple):
+    """A schedule laid on a series."""
+
+    system: System
+    columns: np.ndarray
+    """(J, n) responses as shares of the level, before whitening."""
+    first: np.ndarray
+
+
+def lay(series: Series, onset: np.ndarray, amount: np.ndarray, shares: np.ndarray, prior: CurvePrior) -> Laid:
+    """Normal equations of the airings (J,) in time order, with the curve's misfit and the fixed columns beside them.
+
+    A f is linear around what is believed so far, amounts a (J,) and ``shares`` g (L,): A g + a (f - g). The misfit
+    theta = f - g has one long column a stretch, and the prior of f seen from g.
+    """
+    bins = series.bins
+    scale = 1.0 / series.level
+    values, first = airing_columns(onset, bins.start, bins.width, scale, prior.edges, shares, REACH)
+    white = wandering.whiten(series.gain, values, first)
+    shape = stretches(series.gain, onset, amount, bins.start, bins.width, scale, prior.edges)
+    long = np.vstack([shape, series.white[1:]])
+    L = len(prior.mean)
+    inverse = np.linalg.inv(prior.covariance + 1e-8 * np.eye(L))
+    corner = long @ long.T
+    corner[:L, :L] += inverse
+    corner[L:, L:] += 1e-6 * np.eye(len(long) - L)
+    below = long @ series.white[0]
+    below[:L] += inverse @ (prior.mean - shares)
+    system = System(
+        band=banded(white, first, bandwidth(first, REACH)),
+        beside=meeting(white, first, long),
+        corner=corner,
+        right=meeting(white, first, series.white[:1])[:, 0],
+        below=below,
+    )
+    return Laid(system, values, first)
+
+
+def size(series: Series, onset: np.ndarray, weight: np.ndarray, prior: CurvePrior) -> tuple[float, float]:
+    """Return estimate and sd of b were every response b x weight (J,) in the shape the prior expects."""
+    bins, scale = series.bins, 1.0 / series.level
+    white = prior.mean @ stretches(series.gain, onset, weight, bins.start, bins.width, scale, prior.edges)
+    X = series.white[1:]
+    inside = np.linalg.solve(X @ X.T + 1e-9 * np.eye(len(X)), X @ np.vstack([white, series.white[0]]).T)
+    information = max(float(white @ white - (X @ white) @ inside[:, 0]), 1e-300)
+    return float(white @ series.white[0] - (X @ white) @ inside[:, 1]) / information, information**-0.5
+
+
+def effect(series: Series, laid: Laid, amount: np.ndarray) -> np.ndarray:
+    """Return (T,) the airings' responses (J,) as a share of the level."""
+    T = len(series.level)
+    place = np.minimum(laid.first[:, None] + np.arange(laid.columns.shape[1]), T - 1)
+    return np.bincount(place.ravel(), (amount[:, None] * laid.columns).ravel(), T)
+
+
+class Shifted(NamedTuple):
+    """The schedule where it did not run: K placebo schedules."""
+
+    total: np.ndarray
+    """(K,) z of the unpooled total."""
+    groups: np.ndarray
+    """(K, G) z of each group's sum."""
+    each: np.ndarray
+    """(M,) z of single airings, of a few of the schedules."""
+
+
+class Weighing(NamedTuple):
+    """How a schedule's sums are estimated, the same at every place."""
+
+    amount: np.ndarray
+    """(J,) responses believed in: the weights of the curve's misfit."""
+    scale: np.ndarray
+    """(J,) s_j."""
+    features: Features
+    omega2: float
+    tau2: np.ndarray
+    groups: np.ndarray
+    """(J, G) membership."""
+
+    def sums(self, laid: Laid, order: np.ndarray) -> np.ndarray:
+        """Return (G,) z of the groups' sums, pooled linearly."""
+        features = Features(self.features.columns[order], self.features.dimension)
+        lean = leaning(laid.system, self.scale[order], features, self.omega2, self.tau2)
+        found = alone(lean, self.groups[order], each=False)
+        return found.totals / np.sqrt(np.diag(found.totals_covariance))
+
+
+def shifted(series: Series, onset: np.ndarray, weighing: Weighing, prior: CurvePrior, *, shifts: int) -> Shifted:
+    """Fit the whole schedule at ``shifts`` other places of the series, which holds no response any more.
+
+    Moved round the clock of the series: what leaves at its end comes in at its beginning. The curve is learnt anew
+    each time, around the prior.
+    """
+    begin, end = series.bins.start[0], series.bins.start[-1] + series.bins.width[-1]
+    horizon = prior.edges[-1]
+    total, groups, each = [], [], []
+    for k, move in enumerate(np.linspace(horizon, end - begin - horizon, shifts + 2)[1:-1]):
+        moved = begin + (onset - begin + move) % (end - begin)
+        order = np.argsort(moved, kind="stable")
+        order = order[reached(series.bins, moved[order], prior) > MOST_MISSING]
+        laid = lay(series, moved[order], weighing.amount[order], prior.mean, prior)
+        own = alone(laid.system, np.ones((len(order), 1)), each=k % max(shifts // SINGLES, 1) == 0)
+        total.append(own.totals[0] / own.totals_covariance[0, 0] ** 0.5)
+        groups.append(weighing.sums(laid, order))
+        each.append(own.estimate / own.sd if len(own.sd) else np.empty(0))
+    return Shifted(np.array(total), np.array(groups).reshape(shifts, -1), np.concatenate([np.empty(0), *each]))
+
+
+def reached(bins: Bins, onset: np.ndarray, prior: CurvePrior) -> np.ndarray:
+    """Return (J,) the share of each response that fell into known bins."""
+    reach = int(np.ceil(prior.edges[-1] / bins.width.min())) + 2
+    values, _ = airing_columns(onset, bins.start, bins.width, bins.known.astype(float), prior.edges, prior.mean, reach)
+    return values.sum(axis=1)
