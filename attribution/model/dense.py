@@ -19,7 +19,7 @@ from attribution.frames import moments
 from attribution.model import wander as wandering
 from attribution.model.curve import CurvePrior, curve_prior
 from attribution.model.level import Bins, Series, linearise, whitened
-from attribution.model.pooling import Features, Own, alone, benchmark, pool, shrunk
+from attribution.model.pooling import Features, Own, alone, benchmark, between, draw, leaning, shrunk, variances
 from attribution.model.schedule import (
     MOST_MISSING,
     Laid,
@@ -45,7 +45,7 @@ STEPS, DAMPING = 6, 0.6
 """Turns of amplitudes and curve around each other, and how far the curve follows each time."""
 OWN_Z = 4.0
 """An airing this far from nothing is no burst, whatever the others did."""
-DRAWS, BURN = 400, 100
+DRAWS = 1000
 BANDS = 100
 """Draws behind the bands of the bins."""
 LEAST = 3
@@ -171,15 +171,14 @@ def fit_dense(
     labels = _labels(airings.iloc[heard])
     fitted = _settle(bins, onset[heard], _spend(airings.iloc[heard]), prior)
     features, groups, names = _grouping(labels)
-    pooled = pool(
-        fitted.laid.system, fitted.scale, features, size=fitted.size, spread=fitted.spread, draws=DRAWS, burn=BURN, rng=rng
-    )
-    tau2 = np.median(pooled.tau2, axis=0) if pooled.tau2.shape[1] else np.ones(1)
-    weighing = Weighing(fitted.amount, fitted.scale, features, float(np.median(pooled.omega2)), tau2, groups)
+    omega2, tau2 = variances(fitted.laid.system, fitted.scale, features, fitted.spread)
+    omega2 = max(omega2, between(fitted.own, fitted.scale)[1])
+    weighing = Weighing(fitted.amount, fitted.scale, features, omega2, tau2, groups)
     placebo = shifted(_without(fitted), onset[heard], weighing, prior, shifts=shifts)
     inflation = float(max(np.sqrt(np.mean(placebo.total**2)), 1.0)) if shifts else 1.0
     total, sd = float(fitted.own.totals[0]), float(fitted.own.totals_covariance[0, 0] ** 0.5)
-    draws = benchmark(pooled.draws, total, sd * inflation, rng)
+    lean = leaning(fitted.laid.system, fitted.scale, features, omega2, tau2)
+    draws = benchmark(draw(lean, DRAWS, rng), fitted.scale, total, sd * inflation, rng)
     span = ndtri(1 - settings.alpha / 2)
     frame, ad = _bins(fitted, draws, span)
     sums = weighing.sums(fitted.laid, np.arange(len(heard)))

@@ -11,11 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import cho_solve_banded, cholesky_banded, solve_triangular
 from scipy.linalg.lapack import dtbtrs
+from scipy.optimize import minimize
 
 RIDGE = 1e-3
 """Share added to an airing's information: keeps airings of the same minute apart without moving any total."""
-FREEDOM = 4.0
-"""Degrees of freedom of an airing's own deviation: heavy tails, one spot in thirty does ten times as much."""
 CHUNK = 256
 
 
@@ -76,21 +75,34 @@ def alone(system: System, groups: np.ndarray, *, each: bool = True) -> Own:
     return Own(estimate, sd, groups.T @ estimate, covariance, long, inverse)
 
 
-def shrunk(own: Own, scale: np.ndarray) -> np.ndarray:
-    """Return (J,) estimates drawn towards b x scale as far as their errors ask for it; quick, for the way to the fit.
+def between(own: Own, scale: np.ndarray) -> tuple[float, float]:
+    """Return b and omega^2 by moments: own/scale has mean b and variance omega^2 + sd^2 (Paule and Mandel 1982).
 
-    Moments: own/scale has mean b and variance omega^2 + sd^2 (DerSimonian and Laird 1986).
+    Solves sum of w (own/scale - b)^2 = J - 1 with w = 1/(omega^2 + sd^2): no law of the deviations is assumed.
     """
     ratio, variance = own.estimate / scale, (own.sd / scale) ** 2
-    between = 0.0
-    for _ in range(5):
-        weight = 1.0 / (between + variance)
+
+    def excess(omega2: float) -> tuple[float, float]:
+        weight = 1.0 / (omega2 + variance)
         b = float(weight @ ratio / weight.sum())
-        extra = weight @ ((ratio - b) ** 2 - variance)
-        between = max(float(between + extra / weight.sum()), 0.0) if between == 0 else max(
-            float(weight**2 @ ((ratio - b) ** 2 - variance) / (weight**2).sum()), 0.0
-        )
-    return scale * (b + (ratio - b) * between / (between + variance))
+        return float(weight @ (ratio - b) ** 2) - (len(ratio) - 1), b
+
+    low, high = 0.0, float(np.var(ratio)) + 1e-12
+    if excess(low)[0] <= 0:
+        return excess(low)[1], 0.0
+    while excess(high)[0] > 0:
+        high *= 2
+    for _ in range(40):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if excess(middle)[0] > 0 else (low, middle)
+    return excess(high)[1], high
+
+
+def shrunk(own: Own, scale: np.ndarray) -> np.ndarray:
+    """Return (J,) estimates drawn towards b x scale as far as their errors ask for it; quick, for the way to the fit."""
+    b, omega2 = between(own, scale)
+    ratio = own.estimate / scale
+    return scale * (b + (ratio - b) * omega2 / (omega2 + (own.sd / scale) ** 2))
 
 
 class Features(NamedTuple):
@@ -125,116 +137,59 @@ def leaning(system: System, scale: np.ndarray, features: Features, omega2: float
     )
 
 
-class Pooled(NamedTuple):
-    """Draws of the joint posterior."""
-
-    draws: np.ndarray
-    """(S, J) amplitudes."""
-    long: np.ndarray
-    """(S, P) parameters of the long columns."""
-    omega2: np.ndarray
-    """(S,) variance scale of an airing's own deviation."""
-    tau2: np.ndarray
-    """(S, D) variance of the effects of each dimension."""
-
-
-def pool(
-    system: System,
-    scale: np.ndarray,
-    features: Features,
-    *,
-    size: float,
-    spread: float,
-    draws: int,
-    burn: int,
-    rng: np.random.Generator,
-) -> Pooled:
-    """Draw A_j = s_j (b + sum of u + e_j) given the data, variances learnt (methods, section 7).
-
-    b has a flat prior, u of a dimension N(0, tau^2), e_j a t of 4 degrees of freedom with scale omega; tau and omega
-    half-Cauchy (Wand et al. 2011). Given the scales all amplitudes, effects and long columns are one Gaussian, drawn
-    at once, so that chains mix in tens of sweeps.
-
-    Parameters
-    ----------
-    scale
-        (J,) s_j, positive.
-    size, spread
-        Where b and the deviations begin, conversions of an airing of scale 1.
-    """
-    J, K = features.columns.shape
-    P, dims = len(system.corner), int(features.dimension.max(initial=-1)) + 1
-    W = np.column_stack([np.ones(J), features.columns])
-    tau2, omega2 = np.full(dims, (0.3 * spread) ** 2), (0.5 * spread) ** 2
-    width2 = spread**2
-    mixed = np.ones(J)
-    kept, longs, omegas = np.empty((draws, J)), np.empty((draws, P)), np.empty(draws)
-    taus = np.empty((draws, dims))
-    corner = np.zeros((P + 1 + K, P + 1 + K))
-    for sweep in range(burn + draws):
-        precision = 1.0 / (scale**2 * omega2 * mixed)
-        band = system.band.copy()
-        band[0] += precision
-        lean = -(precision * scale)[:, None] * W
-        corner[:P, :P] = system.corner
-        corner[P:, P:] = (W * (precision * scale**2)[:, None]).T @ W
-        corner[np.arange(P + 1, P + 1 + K), np.arange(P + 1, P + 1 + K)] += 1.0 / tau2[features.dimension]
-        corner[P, P] += 1e-6 / (size**2 + width2)
-        amount, beside = _draw(
-            band,
-            np.column_stack([system.beside, lean]),
-            corner,
-            system.right,
-            np.concatenate([system.below, np.zeros(1 + K)]),
-            rng,
-        )
-        effect = beside[P + 1 :]
-        e = amount / scale - W @ beside[P:]
-        mixed = (0.5 * (FREEDOM + e**2 / omega2)) / rng.gamma((FREEDOM + 1) / 2, size=J)
-        omega2 = _scale(float((e**2 / mixed).sum()), J, omega2, width2, rng)
-        for d in range(dims):
-            own = effect[features.dimension == d]
-            tau2[d] = _scale(float(own @ own), len(own), tau2[d], width2, rng)
-        if sweep >= burn:
-            kept[sweep - burn], longs[sweep - burn], omegas[sweep - burn] = amount, beside[:P], omega2
-            taus[sweep - burn] = tau2
-    return Pooled(kept, longs, omegas, taus)
-
-
-def _scale(squares: float, n: int, before: float, width2: float, rng: np.random.Generator) -> float:
-    """Draw a variance under a half-Cauchy prior of its root: two inverse gammas (Wand et al. 2011)."""
-    auxiliary = (1.0 / before + 1.0 / width2) / rng.gamma(1.0)
-    new = (0.5 * squares + 1.0 / auxiliary) / rng.gamma(0.5 * (n + 1))
-    return float(np.clip(new, 1e-6 * width2, 1e6 * width2))
-
-
-def _draw(
-    band: np.ndarray,
-    beside: np.ndarray,
-    corner: np.ndarray,
-    right: np.ndarray,
-    below: np.ndarray,
-    rng: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray]:
-    """One draw of the Gaussian with this bordered precision: airings (J,) and border (P,)."""
-    lower = cholesky_banded(band, lower=True, overwrite_ab=True, check_finite=False)
-    solved, _ = dtbtrs(lower, np.column_stack([beside, right]), uplo="L")
+def log_evidence(lean: System, before: float) -> float:
+    """Return the log likelihood of a leaning system's variances; ``before`` is the log determinant of its prior."""
+    lower = cholesky_banded(lean.band, lower=True, check_finite=False)
+    solved, _ = dtbtrs(lower, np.column_stack([lean.beside, lean.right]), uplo="L")
     white, r = solved[:, :-1], solved[:, -1]
-    schur = corner - white.T @ white
-    root = np.linalg.cholesky(schur + 1e-10 * np.diag(np.diag(schur)))
-    p = solve_triangular(root, below - white.T @ r, lower=True, check_finite=False)
-    p = solve_triangular(root.T, p + rng.standard_normal(len(p)), check_finite=False)
-    amount, _ = dtbtrs(lower, r - white @ p + rng.standard_normal(len(r)), uplo="L", trans="T")
-    return amount.ravel(), p
+    root = np.linalg.cholesky(lean.corner - white.T @ white)
+    p = solve_triangular(root, lean.below - white.T @ r, lower=True, check_finite=False)
+    halves = np.log(lower[0]).sum() + np.log(np.diag(root)).sum()
+    return float(0.5 * (r @ r + p @ p) - halves + 0.5 * before)
 
 
-def benchmark(pooled: np.ndarray, total: float, sd: float, rng: np.random.Generator) -> np.ndarray:
+def variances(system: System, scale: np.ndarray, features: Features, spread: float) -> tuple[float, np.ndarray]:
+    """Learn omega^2 and the tau^2 of each dimension: the mode of restricted likelihood x log-normal priors.
+
+    ``spread`` is the size of a response of scale 1; omega is expected about half of it, tau a fifth.
+    """
+    dims = int(features.dimension.max(initial=-1)) + 1
+    centre = np.log(spread * np.array([0.5, *[0.2] * dims]))
+    width = np.array([1.5, *[1.0] * dims])
+    counts = np.bincount(features.dimension, minlength=dims)
+
+    def cost(theta: np.ndarray) -> float:
+        if np.abs(theta - centre).max() > 6:
+            return 1e12
+        variance = np.exp(2 * theta)
+        before = -float(np.log(scale**2 * variance[0]).sum() + counts @ np.log(variance[1:]))
+        found = log_evidence(leaning(system, scale, features, variance[0], variance[1:]), before)
+        return -found + 0.5 * float((((theta - centre) / width) ** 2).sum())
+
+    simplex = np.vstack([centre, centre + 0.7 * np.eye(len(centre))])
+    options = {"initial_simplex": simplex, "xatol": 0.05, "fatol": 0.05, "maxfev": 40 * len(centre)}
+    variance = np.exp(2 * minimize(cost, centre, method="Nelder-Mead", options=options).x)
+    return float(variance[0]), variance[1:]
+
+
+def draw(lean: System, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw (S, J) amplitudes from a leaning system's posterior."""
+    lower = cholesky_banded(lean.band, lower=True, check_finite=False)
+    solved, _ = dtbtrs(lower, np.column_stack([lean.beside, lean.right]), uplo="L")
+    white, r = solved[:, :-1], solved[:, -1]
+    root = np.linalg.cholesky(lean.corner - white.T @ white)
+    p = solve_triangular(root, lean.below - white.T @ r, lower=True, check_finite=False)
+    long = solve_triangular(root.T, p[:, None] + rng.standard_normal((len(p), draws)), check_finite=False)
+    amount, _ = dtbtrs(lower, r[:, None] - white @ long + rng.standard_normal((len(r), draws)), uplo="L", trans="T")
+    return amount.T
+
+
+def benchmark(pooled: np.ndarray, part: np.ndarray, total: float, sd: float, rng: np.random.Generator) -> np.ndarray:
     """Move pooled draws (S, J) so that their sums are draws of the unpooled total, N(total, sd^2).
 
     Pooling moves single airings for the better and their sum for the worse; the correction is laid on the airings in
-    proportion to their posterior variance (Pfeffermann 2013, section 6.3).
+    proportion to ``part`` (J,) (Pfeffermann 2013, section 6.3).
     """
-    variance = pooled.var(axis=0) + 1e-300
     rank = np.argsort(np.argsort(pooled.sum(axis=1)))  # the order of the draws is kept: no noise is added to shares
     wanted = total + sd * np.sort(rng.standard_normal(len(pooled)))[rank]
-    return pooled + (wanted - pooled.sum(axis=1))[:, None] * (variance / variance.sum())
+    return pooled + (wanted - pooled.sum(axis=1))[:, None] * (part / part.sum())
