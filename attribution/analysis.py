@@ -23,6 +23,7 @@ from attribution.model import design as designs
 from attribution.model import fit as fast
 from attribution.model import windows
 from attribution.model.decompose import centre, draw
+from attribution.schedules import GROUPS, answer_schedule, crowded
 from attribution.settings import Settings
 from attribution.verdict import Verdict, summarise
 
@@ -50,7 +51,8 @@ FRAMES = {
 """Columns of the tables beside the answer, also where they hold no row."""
 
 MOST_TOGETHER = 24
-"""At most so many overlapping airings are fitted at once; a longer chain is cut."""
+"""At most so many overlapping airings are fitted at once; a longer chain is cut, or, where no region was spared, all
+airings are answered as one dense schedule."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +78,10 @@ class Analysis:
         airing, lag_s, density, lower, upper: the response, averaged over the kernels by their evidence.
     worlds
         airing, world, weight: what else the model thought may have moved the counts.
+    groups
+        dimension, category, airings, incremental, lower, upper, p, verdict: the sums of a dense schedule, the whole
+        first, then by creative, network, daypart and spend band, each against shifted placebo schedules; no rows where
+        the airings were few enough to be fitted together.
     verdicts, verdict
         One an airing, and the answer as a whole.
     reasons
@@ -93,6 +99,7 @@ class Analysis:
     shares: pd.DataFrame
     kernel: pd.DataFrame
     worlds: pd.DataFrame
+    groups: pd.DataFrame
     verdicts: tuple[Verdict, ...]
     verdict: Verdict
     reasons: pd.DataFrame
@@ -160,8 +167,12 @@ def analyze(
     if settings.baseline == "brief":
         answers |= {int(a): detected(counts, airings.iloc[a], settings) for a in started}
         groups = []
+    lines = pd.DataFrame(columns=GROUPS.split())
     with _one_thread().limit(limits=1, user_api="blas"):  # small matrices: more threads only wait for one another
-        for number, members in enumerate(groups):
+        if crowded(counts, airings, groups, MOST_TOGETHER):
+            answers, bands, lines = answer_schedule(counts, airings, settings, started, masked=masked)
+            groups = []
+        for number, members in enumerate(_pieces(groups)):
             others = np.setdiff1d(started, members)
             design = designs.build(counts, airings, settings, members=members, others=others, masked=masked, **feeds)
             if design is not None:
@@ -178,6 +189,7 @@ def analyze(
             name: _stack([a.frames[name] for a in ordered if name in a.frames], columns)
             for name, columns in FRAMES.items()
         },
+        groups=lines,
         verdicts=verdicts,
         verdict=summarise(verdicts, alpha=settings.alpha),
         reasons=pd.DataFrame(
@@ -225,8 +237,12 @@ def _groups(counts: Counts, airings: pd.DataFrame, settings: Settings) -> tuple[
     reach = windows.window_seconds(
         settings, airings["length_s"].to_numpy(float)[started], float(np.median(counts.width))
     )
-    found = [started[group] for group in windows.groups(onset[started], reach)]
-    return started, [part for group in found for part in np.array_split(group, -(-len(group) // MOST_TOGETHER))]
+    return started, [started[group] for group in windows.groups(onset[started], reach)]
+
+
+def _pieces(groups: list[np.ndarray]) -> list[np.ndarray]:
+    """Cut groups of over ``MOST_TOGETHER`` airings."""
+    return [part for group in groups for part in np.array_split(group, -(-len(group) // MOST_TOGETHER))]
 
 
 def _stack(frames: list[pd.DataFrame], columns: str) -> pd.DataFrame:

@@ -30,7 +30,7 @@ TAIL_SPANS_S = (120.0, 300.0, 900.0)
 ROUGH = 0.03
 """Sd of each stretch's share beyond what the kernels of the prior allow."""
 REACH = 480
-"""Bins after an airing over which its whitened column is kept; the filter has forgotten it by then."""
+"""Bins after an airing over which its whitened column is kept at least; the filter has forgotten it by then."""
 
 
 class CurvePrior(NamedTuple):

@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtr, ndtri
 
-from attribution.frames import moments
 from attribution.model import wander as wandering
 from attribution.model.curve import CurvePrior, curve_prior
+from attribution.model.features import categories, grouping, relative_spend
 from attribution.model.level import Bins, Series, linearise, whitened
-from attribution.model.pooling import Features, Own, alone, benchmark, between, draw, leaning, shrunk, variances
+from attribution.model.pooling import Own, alone, benchmark, between, draw, leaning, shrunk, variances
 from attribution.model.schedule import (
     MOST_MISSING,
     Laid,
@@ -48,11 +48,6 @@ OWN_Z = 4.0
 DRAWS = 1000
 BANDS = 100
 """Draws behind the bands of the bins."""
-LEAST = 3
-"""Airings of a category of its own; rarer ones are ``other``."""
-DIMENSIONS = ("creative", "network", "daypart", "spend band")
-SCHEDULE = "schedule"
-"""The dimension of the line that holds every airing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,14 +61,15 @@ class Dense:
         single interval is honest and wide), own, own_sd, z, p (its own evidence: nothing pooled; p from single airings
         of placebo schedules), counterfactual of the horizon, probability_positive. NaN where too little was observed.
     groups
-        dimension, category, airings, incremental, lower, upper, p; the first line is the whole schedule. p is two-sided,
-        from placebo schedules. Lines of a dimension add up to the schedule.
+        dimension, category, airings, incremental, lower, upper, p; the first line is the whole schedule. p is
+        two-sided, from placebo schedules. Lines of a dimension add up to the schedule.
     curve
         lag_s, until_s, density (a second), lower, upper, share, share_lower, share_upper.
     tail
         Share of the response in minutes 4 to 15, with its interval.
     bins
-        time, width_s, observed, counterfactual with its interval, ad with its interval: conversions a bin.
+        start (seconds since 1970), width_s, observed, counterfactual with its interval, ad with its interval:
+        conversions a bin.
     placebos
         (K,) z of the schedule's total at places where it did not run.
     inflation
@@ -146,13 +142,14 @@ def fit_dense(
 
     Examples
     --------
+    >>> from attribution.settings import Settings
     >>> rng = np.random.default_rng(1)
     >>> start = 60.0 * np.arange(1440)
     >>> spots = pd.DataFrame({"start": pd.to_datetime(np.sort(rng.integers(0, 85000, 40)), unit="s", utc=True)})
     >>> quiet = rng.poisson(50.0, 1440).astype(float)
     >>> found = fit_dense(start, np.full(1440, 60.0), quiet, np.ones(1440), spots, Settings(), shifts=19)
     >>> line = found.groups.iloc[0]
-    >>> line["dimension"], line["airings"], bool(line["lower"] < 0 < line["upper"])
+    >>> line["dimension"], int(line["airings"]), bool(line["lower"] < 0 < line["upper"])
     ('schedule', 40, True)
 
     References
@@ -161,31 +158,26 @@ def fit_dense(
     """
     bins, onset = _checked(start, width, counts, completeness, airings)
     prior = curve_prior(settings, float(np.median(width)))
-    rng = np.random.default_rng(seed)
     heard = np.flatnonzero(reached(bins, onset, prior) > MOST_MISSING)
-    heard = heard[np.argsort(onset[heard], kind="stable")]
+    heard = heard[np.lexsort((relative_spend(airings)[heard], onset[heard]))]
     if len(heard) < 2:
         raise ValueError(
             f"airings holds {len(heard)} whose response was observed; give at least 2, inside the counts' time"
         )
-    labels = _labels(airings.iloc[heard])
-    fitted = _settle(bins, onset[heard], _spend(airings.iloc[heard]), prior)
-    features, groups, names = _grouping(labels)
-    omega2, tau2 = variances(fitted.laid.system, fitted.scale, features, fitted.spread)
-    omega2 = max(omega2, between(fitted.own, fitted.scale)[1])
-    weighing = Weighing(fitted.amount, fitted.scale, features, omega2, tau2, groups)
+    labels = categories(airings.iloc[heard])
+    fitted = _settle(bins, onset[heard], relative_spend(airings.iloc[heard]), prior)
+    weighing, names = _weigh(fitted, labels)
     placebo = shifted(_without(fitted), onset[heard], weighing, prior, shifts=shifts)
     inflation = float(max(np.sqrt(np.mean(placebo.total**2)), 1.0)) if shifts else 1.0
     total, sd = float(fitted.own.totals[0]), float(fitted.own.totals_covariance[0, 0] ** 0.5)
-    lean = leaning(fitted.laid.system, fitted.scale, features, omega2, tau2)
-    draws = benchmark(draw(lean, DRAWS, rng), fitted.scale, total, sd * inflation, rng)
+    draws = _draws(fitted, weighing, (total, sd * inflation), np.random.default_rng(seed))
     span = ndtri(1 - settings.alpha / 2)
     frame, ad = _bins(fitted, draws, span)
     sums = weighing.sums(fitted.laid, np.arange(len(heard)))
     curve, tail = _curve(fitted, prior, span)
     return Dense(
         airings=_airings(fitted, draws, placebo, frame, onset, heard, prior, settings.alpha),
-        groups=_groups(draws, groups, names, placebo, (total, sd, inflation), sums, span),
+        groups=_groups(draws, weighing.groups, names, placebo, (total, sd, inflation), sums, span),
         curve=curve,
         tail=tail,
         bins=frame.assign(**ad),
@@ -193,6 +185,22 @@ def fit_dense(
         inflation=inflation,
         horizon_s=float(prior.edges[-1] - prior.edges[0]),
     )
+
+
+def _weigh(fitted: Fitted, labels: pd.DataFrame) -> tuple[Weighing, list[tuple[str, str]]]:
+    """Learn how much airings share; of deviations, what moments say if that is more than the likelihood allows."""
+    features, groups, names = grouping(labels)
+    omega2, tau2 = variances(fitted.laid.system, fitted.scale, features, fitted.spread)
+    omega2 = max(omega2, between(fitted.own, fitted.scale)[1])
+    return Weighing(fitted.amount, fitted.scale, features, omega2, tau2, groups), names
+
+
+def _draws(fitted: Fitted, weighing: Weighing, whole: tuple[float, float], rng: np.random.Generator) -> np.ndarray:
+    """Return (S, J) draws of the amplitudes, around their exact mean, whose sums are draws of the whole."""
+    lean = leaning(fitted.laid.system, fitted.scale, weighing.features, weighing.omega2, weighing.tau2)
+    found = draw(lean, DRAWS, rng)
+    found += alone(lean, np.zeros((found.shape[1], 1)), each=False).estimate - found.mean(axis=0)
+    return benchmark(found, fitted.scale, *whole, rng)
 
 
 def _checked(
@@ -208,15 +216,6 @@ def _checked(
         raise ValueError(f"counts holds {bins.known.sum()} known bins; a dense fit needs at least 60")
     onset = pd.to_datetime(airings["start"], utc=True).to_numpy(dtype="datetime64[ns]").astype("int64") / 1e9
     return bins, onset
-
-
-def _spend(airings: pd.DataFrame) -> np.ndarray:
-    """Return (J,) spend over its median; 1 where it is unknown."""
-    if "spend" not in airings:
-        return np.ones(len(airings))
-    spend = pd.to_numeric(airings["spend"], errors="coerce").to_numpy(float)
-    known = np.isfinite(spend) & (spend > 0)
-    return np.where(known, spend / np.median(spend[known]), 1.0) if known.any() else np.ones(len(airings))
 
 
 def _settle(bins: Bins, onset: np.ndarray, spend: np.ndarray, prior: CurvePrior) -> Fitted:
@@ -255,33 +254,6 @@ def _without(fitted: Fitted) -> Series:
     rest = series.zeta - effect(series, fitted.laid, fitted.amount)
     first = np.zeros(1 + len(series.fixed), dtype=np.int64)
     return series._replace(zeta=rest, white=wandering.whiten(series.gain, np.vstack([rest[None], series.fixed]), first))
-
-
-def _labels(airings: pd.DataFrame) -> pd.DataFrame:
-    """Return (J,) categories in each dimension; rare ones are ``other``, missing ones ``unknown``."""
-    hour = pd.to_datetime(airings["start"], utc=True).dt.hour.to_numpy() // 6 * 6
-    found = {"daypart": [f"{h:02d}-{h + 6:02d} UTC" for h in hour]}
-    for name in ("creative", "network"):
-        if name in airings:
-            label = airings[name].fillna("").astype(str).replace("", "unknown")
-            found[name] = label.where(label.map(label.value_counts()) >= LEAST, "other").tolist()
-    spend = _spend(airings)
-    if np.ptp(spend):
-        quarter = np.argsort(np.argsort(spend, kind="stable"), kind="stable") * 4 // len(spend)
-        found["spend band"] = [("lowest", "second", "third", "highest")[q] + " quarter" for q in quarter]
-    return pd.DataFrame({name: found[name] for name in DIMENSIONS if name in found})
-
-
-def _grouping(labels: pd.DataFrame) -> tuple[Features, np.ndarray, list[tuple[str, str]]]:
-    """Return the shared effects, membership (J, G) with the whole schedule first, and each group's name."""
-    names, groups, dimension = [(SCHEDULE, "all")], [np.ones(len(labels))], []
-    for number, name in enumerate(labels.columns):
-        for category in sorted(labels[name].unique()):
-            names.append((name, category))
-            groups.append((labels[name] == category).to_numpy(float))
-            dimension.append(number)
-    membership = np.array(groups).T
-    return Features(membership[:, 1:], np.array(dimension)), membership, names
 
 
 def _groups(
@@ -385,7 +357,7 @@ def _bins(fitted: Fitted, draws: np.ndarray, span: float) -> tuple[pd.DataFrame,
     without = series.bins.exposure * np.exp(beta @ series.fixed + path)
     frame = pd.DataFrame(
         {
-            "time": moments(series.bins.start),
+            "start": series.bins.start,
             "width_s": series.bins.width,
             "observed": series.bins.y,
             "counterfactual": without,

@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import cho_solve_banded, cholesky_banded, solve_triangular
-from scipy.linalg.lapack import dtbtrs
+from scipy.linalg import cho_solve_banded, cholesky_banded, lapack, solve_triangular
 from scipy.optimize import minimize
 
 RIDGE = 1e-3
@@ -99,7 +98,7 @@ def between(own: Own, scale: np.ndarray) -> tuple[float, float]:
 
 
 def shrunk(own: Own, scale: np.ndarray) -> np.ndarray:
-    """Return (J,) estimates drawn towards b x scale as far as their errors ask for it; quick, for the way to the fit."""
+    """Return (J,) estimates drawn towards b x scale as far as their errors ask for it; quick, on the way to the fit."""
     b, omega2 = between(own, scale)
     ratio = own.estimate / scale
     return scale * (b + (ratio - b) * omega2 / (omega2 + (own.sd / scale) ** 2))
@@ -140,7 +139,7 @@ def leaning(system: System, scale: np.ndarray, features: Features, omega2: float
 def log_evidence(lean: System, before: float) -> float:
     """Return the log likelihood of a leaning system's variances; ``before`` is the log determinant of its prior."""
     lower = cholesky_banded(lean.band, lower=True, check_finite=False)
-    solved, _ = dtbtrs(lower, np.column_stack([lean.beside, lean.right]), uplo="L")
+    solved, _ = lapack.dtbtrs(lower, np.column_stack([lean.beside, lean.right]), uplo="L")  # type: ignore[attr-defined]
     white, r = solved[:, :-1], solved[:, -1]
     root = np.linalg.cholesky(lean.corner - white.T @ white)
     p = solve_triangular(root, lean.below - white.T @ r, lower=True, check_finite=False)
@@ -151,11 +150,11 @@ def log_evidence(lean: System, before: float) -> float:
 def variances(system: System, scale: np.ndarray, features: Features, spread: float) -> tuple[float, np.ndarray]:
     """Learn omega^2 and the tau^2 of each dimension: the mode of restricted likelihood x log-normal priors.
 
-    ``spread`` is the size of a response of scale 1; omega is expected about half of it, tau a fifth.
+    ``spread`` is the size of a response of scale 1; omega is expected about half of it, tau a third.
     """
     dims = int(features.dimension.max(initial=-1)) + 1
-    centre = np.log(spread * np.array([0.5, *[0.2] * dims]))
-    width = np.array([1.5, *[1.0] * dims])
+    centre = np.log(spread * np.array([0.5, *[0.3] * dims]))
+    width = np.array([1.5, *[0.7] * dims])
     counts = np.bincount(features.dimension, minlength=dims)
 
     def cost(theta: np.ndarray) -> float:
@@ -175,12 +174,14 @@ def variances(system: System, scale: np.ndarray, features: Features, spread: flo
 def draw(lean: System, draws: int, rng: np.random.Generator) -> np.ndarray:
     """Draw (S, J) amplitudes from a leaning system's posterior."""
     lower = cholesky_banded(lean.band, lower=True, check_finite=False)
-    solved, _ = dtbtrs(lower, np.column_stack([lean.beside, lean.right]), uplo="L")
+    solved, _ = lapack.dtbtrs(lower, np.column_stack([lean.beside, lean.right]), uplo="L")  # type: ignore[attr-defined]
     white, r = solved[:, :-1], solved[:, -1]
     root = np.linalg.cholesky(lean.corner - white.T @ white)
     p = solve_triangular(root, lean.below - white.T @ r, lower=True, check_finite=False)
     long = solve_triangular(root.T, p[:, None] + rng.standard_normal((len(p), draws)), check_finite=False)
-    amount, _ = dtbtrs(lower, r[:, None] - white @ long + rng.standard_normal((len(r), draws)), uplo="L", trans="T")
+    amount, _ = lapack.dtbtrs(
+        lower, r[:, None] - white @ long + rng.standard_normal((len(r), draws)), uplo="L", trans="T"
+    )
     return amount.T
 
 
@@ -191,5 +192,6 @@ def benchmark(pooled: np.ndarray, part: np.ndarray, total: float, sd: float, rng
     proportion to ``part`` (J,) (Pfeffermann 2013, section 6.3).
     """
     rank = np.argsort(np.argsort(pooled.sum(axis=1)))  # the order of the draws is kept: no noise is added to shares
-    wanted = total + sd * np.sort(rng.standard_normal(len(pooled)))[rank]
+    normal = np.sort(rng.standard_normal(len(pooled)))
+    wanted = total + sd * (normal - normal.mean())[rank]
     return pooled + (wanted - pooled.sum(axis=1))[:, None] * (part / part.sum())

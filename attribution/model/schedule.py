@@ -1,4 +1,4 @@
-"""A schedule laid on a series: a column an airing, one response curve for all, and the same schedule where it did not run."""
+"""A schedule laid on a series: a column an airing, one curve for all; and the same schedule where it did not run."""
 
 from __future__ import annotations
 
@@ -35,14 +35,15 @@ class Laid(NamedTuple):
 
 
 def lay(series: Series, onset: np.ndarray, amount: np.ndarray, shares: np.ndarray, prior: CurvePrior) -> Laid:
-    """Normal equations of the airings (J,) in time order, with the curve's misfit and the fixed columns beside them.
+    """Return the normal equations of the airings (J,) in time order, with the curve's misfit and fixed columns beside.
 
     A f is linear around what is believed so far, amounts a (J,) and ``shares`` g (L,): A g + a (f - g). The misfit
     theta = f - g has one long column a stretch, and the prior of f seen from g.
     """
     bins = series.bins
     scale = 1.0 / series.level
-    values, first = airing_columns(onset, bins.start, bins.width, scale, prior.edges, shares, REACH)
+    reach = max(REACH, int(np.ceil((prior.edges[-1] - prior.edges[0]) / bins.width.min())) + 2)
+    values, first = airing_columns(onset, bins.start, bins.width, scale, prior.edges, shares, reach)
     white = wandering.whiten(series.gain, values, first)
     shape = stretches(series.gain, onset, amount, bins.start, bins.width, scale, prior.edges)
     long = np.vstack([shape, series.white[1:]])
@@ -54,7 +55,7 @@ def lay(series: Series, onset: np.ndarray, amount: np.ndarray, shares: np.ndarra
     below = long @ series.white[0]
     below[:L] += inverse @ (prior.mean - shares)
     system = System(
-        band=banded(white, first, bandwidth(first, REACH)),
+        band=banded(white, first, bandwidth(first, reach)),
         beside=meeting(white, first, long),
         corner=corner,
         right=meeting(white, first, series.white[:1])[:, 0],

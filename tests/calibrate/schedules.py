@@ -25,14 +25,15 @@ class World(NamedTuple):
 
 def schedule(rng: np.random.Generator, minutes: int, airings: int, *, pods: float = 0.3) -> pd.DataFrame:
     """Airings in dayparts with random gaps; some share a break with another."""
-    hours = np.array([.3] * 6 + [.6] * 3 + [1.] * 8 + [1.6] * 2 + [2.6] * 4 + [1.])
+    hours = np.array([0.3] * 6 + [0.6] * 3 + [1.0] * 8 + [1.6] * 2 + [2.6] * 4 + [1.0])
     days = -(-minutes // DAY)
     weight = np.tile(np.repeat(hours, 60), days)[: minutes - 20].copy()
     weight *= np.exp(0.6 * rng.standard_normal(len(weight) // 60 + 1))[np.arange(len(weight)) // 60]
     at = rng.choice(len(weight), size=airings, p=weight / weight.sum()) + rng.random(airings)
     follows = np.flatnonzero(rng.random(airings) < pods)
-    at[follows] = np.clip(at[rng.integers(0, airings, len(follows))] + rng.choice([0.5, 1.0, 2.0, 5.0], len(follows)),
-                          0, minutes - 20)
+    at[follows] = np.clip(
+        at[rng.integers(0, airings, len(follows))] + rng.choice([0.5, 1.0, 2.0, 5.0], len(follows)), 0, minutes - 20
+    )
     at = np.sort(at)
     network = rng.choice(8, airings, p=np.array([5, 4, 3, 2, 2, 1, 1, 1]) / 19)
     spend = np.exp(rng.normal(0, 0.7, airings) + 0.5 * rng.normal(size=8)[network]) * 1000
@@ -40,7 +41,7 @@ def schedule(rng: np.random.Generator, minutes: int, airings: int, *, pods: floa
         {
             "airing": [f"a{i}" for i in range(airings)],
             "start": START + pd.to_timedelta(at * 60, unit="s"),
-            "length_s": rng.choice([15.0, 30.0, 60.0], airings, p=[.3, .6, .1]),
+            "length_s": rng.choice([15.0, 30.0, 60.0], airings, p=[0.3, 0.6, 0.1]),
             "creative": np.array(list("ABCDE"))[rng.choice(5, airings)],
             "network": np.array([f"n{i}" for i in range(8)])[network],
             "spend": spend.round(2),
@@ -83,7 +84,7 @@ def baseline(rng: np.random.Generator, minutes: int, rate: float) -> np.ndarray:
 
 
 def kernel(rng: np.random.Generator, tail: float, fine: int = 240) -> np.ndarray:
-    """Mass in each of ``fine`` steps of 15/240 min; ``tail`` of it lies in minutes 4 to 15, spread like an exponential."""
+    """Mass in each of ``fine`` steps of 15/240 min; ``tail`` of it lies in minutes 4 to 15, exponential."""
     lag = (np.arange(fine) + 0.5) * 15.0 / fine
     mode, sd = np.exp(rng.uniform(np.log(0.3), np.log(1.3))), rng.uniform(0.4, 0.8)
     body = np.exp(-0.5 * ((np.log(lag / mode) - sd**2) / sd) ** 2) / lag
@@ -102,8 +103,11 @@ def amplitudes(rng: np.random.Generator, airings: pd.DataFrame, mean: float) -> 
     spend = airings["spend"].to_numpy()
     hour = (airings["start"].dt.hour.to_numpy() // 6).astype(int)
     a = (spend / np.median(spend)) ** rng.uniform(0.4, 1.0)
-    for codes in (airings["creative"].astype("category").cat.codes, airings["network"].astype("category").cat.codes,
-                  pd.Series(hour)):
+    for codes in (
+        airings["creative"].astype("category").cat.codes,
+        airings["network"].astype("category").cat.codes,
+        pd.Series(hour),
+    ):
         a = a * np.exp(rng.normal(0, rng.uniform(0.1, 0.4), 30))[codes.to_numpy()]
     a = a * np.exp(rng.normal(0, rng.uniform(0.2, 0.7), len(a)))
     return mean * a / a.mean()
@@ -128,8 +132,15 @@ def counts(rng, mean, dispersion):
     return rng.negative_binomial(np.maximum(mean, 1e-9) / (dispersion - 1), 1 / dispersion).astype(float)
 
 
-def simulate(seed: int, *, days: int = 7, airings: int = 300, lift: float = 0.0, tail: float | None = None,
-             rate: float | None = None) -> World:
+def simulate(
+    seed: int,
+    *,
+    days: int = 7,
+    airings: int = 300,
+    lift: float = 0.0,
+    tail: float | None = None,
+    rate: float | None = None,
+) -> World:
     """One world. ``lift``: mean response of an airing in minutes of baseline; tail None: drawn from 0 to .15."""
     rng = np.random.default_rng([seed, 77])
     minutes = days * DAY
