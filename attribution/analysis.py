@@ -161,24 +161,7 @@ def analyze(
     known = len(counts.start) > 0
     checked = preflight(counts, airings, context=feeds["context"]) if known else []
     masked = outages(counts) if known else None
-    answers: dict[int, Answer] = {}
-    bands: list[pd.DataFrame] = []
-    started, groups = _groups(counts, airings, settings)
-    if settings.baseline == "brief":
-        answers |= {int(a): detected(counts, airings.iloc[a], settings) for a in started}
-        groups = []
-    lines = pd.DataFrame(columns=GROUPS.split())
-    with _one_thread().limit(limits=1, user_api="blas"):  # small matrices: more threads only wait for one another
-        if crowded(counts, airings, groups, MOST_TOGETHER):
-            answers, bands, lines = answer_schedule(counts, airings, settings, started, masked=masked)
-            groups = []
-        for number, members in enumerate(_pieces(groups)):
-            others = np.setdiff1d(started, members)
-            design = designs.build(counts, airings, settings, members=members, others=others, masked=masked, **feeds)
-            if design is not None:
-                found = _fitted(counts, airings, settings, design, number)
-                answers |= found[0]
-                bands += found[1]
+    answers, bands, lines = _modelled(counts, airings, settings, feeds, masked)
     ordered = [answers.get(a) or silent(counts, airings.iloc[a]) for a in range(len(airings))]
     verdicts = tuple(answer.verdict for answer in ordered)
     return Analysis(
@@ -203,6 +186,29 @@ def analyze(
         version=attribution.__version__,
         as_of=counts.end if known else cast("pd.Timestamp", pd.NaT),
     )
+
+
+def _modelled(
+    counts: Counts, airings: pd.DataFrame, settings: Settings, feeds: dict, masked: np.ndarray | None
+) -> tuple[dict[int, Answer], list[pd.DataFrame], pd.DataFrame]:
+    """Answer every airing that has begun: by position, with the bins of its group, and the sums of a dense schedule."""
+    answers: dict[int, Answer] = {}
+    bands: list[pd.DataFrame] = []
+    lines = pd.DataFrame(columns=GROUPS.split())
+    started, groups = _groups(counts, airings, settings)
+    if settings.baseline == "brief":
+        return {int(a): detected(counts, airings.iloc[a], settings) for a in started}, bands, lines
+    with _one_thread().limit(limits=1, user_api="blas"):  # small matrices: more threads only wait for one another
+        if crowded(counts, airings, groups, MOST_TOGETHER):
+            return answer_schedule(counts, airings, settings, started, masked=masked)
+        for number, members in enumerate(_pieces(groups)):
+            others = np.setdiff1d(started, members)
+            design = designs.build(counts, airings, settings, members=members, others=others, masked=masked, **feeds)
+            if design is not None:
+                found = _fitted(counts, airings, settings, design, number)
+                answers |= found[0]
+                bands += found[1]
+    return answers, bands, lines
 
 
 @lru_cache(maxsize=1)

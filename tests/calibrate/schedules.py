@@ -113,9 +113,9 @@ def amplitudes(rng: np.random.Generator, airings: pd.DataFrame, mean: float) -> 
     return mean * a / a.mean()
 
 
-def add(rng, expected, airings, amount, mass):
+def add(minutes, airings, amount, mass):
     """Expected responses (J, T') laid on minutes: (T,) their sum."""
-    out = np.zeros(len(expected))
+    out = np.zeros(minutes)
     at = (airings["start"] - START).dt.total_seconds().to_numpy() / 60
     lag = (np.arange(len(mass)) + 0.5) * 15.0 / len(mass)
     for a, o in zip(amount, at, strict=True):
@@ -149,7 +149,7 @@ def simulate(
     plan = schedule(rng, minutes, airings)
     mass = kernel(rng, rng.uniform(0, 0.15) if tail is None else tail)
     truth = amplitudes(rng, plan, lift * base.mean()) if lift else np.zeros(airings)
-    y = counts(rng, base + add(rng, base, plan, truth, mass), rng.uniform(1.0, 1.8))
+    y = counts(rng, base + add(minutes, plan, truth, mass), rng.uniform(1.0, 1.8))
     if rng.random() < 0.5:
         gap = rng.integers(0, minutes - 200)
         y[gap : gap + rng.integers(5, 120)] = np.nan
