@@ -90,22 +90,45 @@ def airing_columns(
     -------
     (J, reach) values from the first bin that each can touch, and (J,) those bins.
     """
-    total = np.zeros(len(edges))
-    for l in range(len(shares)):
-        total[l + 1] = total[l] + shares[l]
     out = np.zeros((len(onset), reach))
     first = np.zeros(len(onset), dtype=np.int64)
     for j in range(len(onset)):
-        begin = np.searchsorted(start, onset[j] + edges[0], side="right") - 1
-        begin = max(begin, 0)
+        begin = max(np.searchsorted(start, onset[j] + edges[0], side="right") - 1, 0)
         first[j] = begin
+        l = 0
         for n in range(min(reach, len(start) - begin)):
             low = start[begin + n] - onset[j]
+            high = low + width[begin + n]
             if low >= edges[-1]:
                 break
-            high = low + width[begin + n]
-            out[j, n] = (np.interp(high, edges, total) - np.interp(low, edges, total)) * scale[begin + n]
+            while l < len(shares) and edges[l] < high:
+                inside = min(high, edges[l + 1]) - max(low, edges[l])
+                if inside > 0.0:
+                    out[j, n] += shares[l] * inside / (edges[l + 1] - edges[l]) * scale[begin + n]
+                if edges[l + 1] > high:
+                    break
+                l += 1
     return out, first
+
+
+@njit(cache=True)
+def _stretched(onset, weight, start, width, scale, edges):
+    out = np.zeros((len(edges) - 1, len(start)))
+    for j in range(len(onset)):
+        l = 0
+        for t in range(max(np.searchsorted(start, onset[j] + edges[0], side="right") - 1, 0), len(start)):
+            low = start[t] - onset[j]
+            high = low + width[t]
+            if low >= edges[-1]:
+                break
+            while l < len(out) and edges[l] < high:
+                inside = min(high, edges[l + 1]) - max(low, edges[l])
+                if inside > 0.0:
+                    out[l, t] += weight[j] * inside / (edges[l + 1] - edges[l]) * scale[t]
+                if edges[l + 1] > high:
+                    break
+                l += 1
+    return out
 
 
 @njit(cache=True)
@@ -155,12 +178,5 @@ def stretches(
     edges: np.ndarray,
 ) -> np.ndarray:
     """Lay every stretch of lags of every airing, weighted (J,), on the bins: (L, T), whitened."""
-    columns = np.zeros((len(edges) - 1, len(start)))
-    reach = int(np.ceil((edges[-1] - edges[0]) / width.min())) + 2
-    for l in range(len(columns)):
-        one = np.zeros(len(columns))
-        one[l] = 1.0
-        values, first = airing_columns(onset, start, width, scale, edges, one, reach)
-        place = np.minimum(first[:, None] + np.arange(reach), len(start) - 1)
-        columns[l] = np.bincount(place.ravel(), (weight[:, None] * values).ravel(), len(start))
+    columns = _stretched(onset, weight, start, width, scale, edges)
     return whiten(gain, columns, np.zeros(len(columns), dtype=np.int64))

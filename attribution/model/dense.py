@@ -13,21 +13,23 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr, ndtri, stdtr
 
 from attribution.model import wander as wandering
 from attribution.model.curve import CurvePrior, curve_prior
 from attribution.model.features import categories, grouping, relative_spend
-from attribution.model.level import Bins, Series, linearise, whitened
-from attribution.model.pooling import Own, alone, benchmark, between, draw, leaning, shrunk, variances
+from attribution.model.level import Bins, Series, linearise
+from attribution.model.pooling import Own, alone, benchmark, between, draw, leaning, variances
 from attribution.model.schedule import (
     MOST_MISSING,
     Laid,
+    Settled,
     Shifted,
     Weighing,
     effect,
-    lay,
+    quiet_bins,
     reached,
+    settle,
     shifted,
     size,
 )
@@ -35,16 +37,14 @@ from attribution.model.schedule import (
 if TYPE_CHECKING:
     from attribution.settings import Settings
 
-SHIFTS = 99
-"""Placebo schedules: the least p is .01."""
+SHIFTS = 60
+"""Placebo schedules: the least p is 1/61."""
 GAMMAS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Powers of spend that a response may grow with."""
-QUIET = 0.6
-"""Share of the horizon after an airing that the baseline is not learnt from: 9 of 15 min."""
-STEPS, DAMPING = 6, 0.6
-"""Turns of amplitudes and curve around each other, and how far the curve follows each time."""
-OWN_Z = 4.0
-"""An airing this far from nothing is no burst, whatever the others did."""
+STEPS = 4
+"""Turns of amplitudes and curve around each other."""
+BLOCK_S = 10_800.0
+"""Seconds: longer than a burst, shorter than a day."""
 DRAWS = 1000
 BANDS = 100
 """Draws behind the bands of the bins."""
@@ -62,7 +62,8 @@ class Dense:
         of placebo schedules), counterfactual of the horizon, probability_positive. NaN where too little was observed.
     groups
         dimension, category, airings, incremental, lower, upper, p; the first line is the whole schedule. p is
-        two-sided, from placebo schedules. Lines of a dimension add up to the schedule.
+        two-sided, from placebo schedules; the schedule's is not below that of its unevenness. Lines of a dimension
+        add up to the schedule.
     curve
         lag_s, until_s, density (a second), lower, upper, share, share_lower, share_upper.
     tail
@@ -89,7 +90,7 @@ class Dense:
 
 
 class Fitted(NamedTuple):
-    """Amplitudes and curve, settled."""
+    """A schedule settled, and what its responses are measured by."""
 
     series: Series
     laid: Laid
@@ -97,8 +98,9 @@ class Fitted(NamedTuple):
     shares: np.ndarray
     amount: np.ndarray
     scale: np.ndarray
-    size: float
+    """(J,) s_j: spend to a learnt power."""
     spread: float
+    """Size of a response of scale 1, or of its error where that is larger."""
 
 
 def fit_dense(
@@ -165,19 +167,20 @@ def fit_dense(
             f"airings holds {len(heard)} whose response was observed; give at least 2, inside the counts' time"
         )
     labels = categories(airings.iloc[heard])
-    fitted = _settle(bins, onset[heard], relative_spend(airings.iloc[heard]), prior)
+    fitted = _fit(bins, onset[heard], relative_spend(airings.iloc[heard]), prior)
     weighing, names = _weigh(fitted, labels)
-    placebo = shifted(_without(fitted), onset[heard], weighing, prior, shifts=shifts)
+    placebo = shifted(Settled(*fitted[:5]), onset[heard], weighing, prior, shifts=shifts)
     inflation = float(max(np.sqrt(np.mean(placebo.total**2)), 1.0)) if shifts else 1.0
     total, sd = float(fitted.own.totals[0]), float(fitted.own.totals_covariance[0, 0] ** 0.5)
     draws = _draws(fitted, weighing, (total, sd * inflation), np.random.default_rng(seed))
     span = ndtri(1 - settings.alpha / 2)
     frame, ad = _bins(fitted, draws, span)
     sums = weighing.sums(fitted.laid, np.arange(len(heard)))
+    even = _spread_p(fitted, onset[heard])
     curve, tail = _curve(fitted, prior, span)
     return Dense(
         airings=_airings(fitted, draws, placebo, frame, onset, heard, prior, settings.alpha),
-        groups=_groups(draws, weighing.groups, names, placebo, (total, sd, inflation), sums, span),
+        groups=_groups(draws, weighing.groups, names, placebo, (total, sd, inflation), sums, span, even),
         curve=curve,
         tail=tail,
         bins=frame.assign(**ad),
@@ -192,7 +195,7 @@ def _weigh(fitted: Fitted, labels: pd.DataFrame) -> tuple[Weighing, list[tuple[s
     features, groups, names = grouping(labels)
     omega2, tau2 = variances(fitted.laid.system, fitted.scale, features, fitted.spread)
     omega2 = max(omega2, between(fitted.own, fitted.scale)[1])
-    return Weighing(fitted.amount, fitted.scale, features, omega2, tau2, groups), names
+    return Weighing(fitted.scale, features, omega2, tau2, groups), names
 
 
 def _draws(fitted: Fitted, weighing: Weighing, whole: tuple[float, float], rng: np.random.Generator) -> np.ndarray:
@@ -218,42 +221,28 @@ def _checked(
     return bins, onset
 
 
-def _settle(bins: Bins, onset: np.ndarray, spend: np.ndarray, prior: CurvePrior) -> Fitted:
-    """Learn baseline, curve and amplitudes around each other until they agree (Gauss-Newton on A x f)."""
-    horizon = prior.edges[-1] - prior.edges[0]
-    ends = bins.start + bins.width
-    gone = np.zeros(len(ends) + 1)
-    np.add.at(gone, np.searchsorted(ends, onset + prior.edges[0], side="right"), 1)
-    np.add.at(gone, np.searchsorted(bins.start, onset + prior.edges[0] + QUIET * horizon, side="left"), -1)
-    quiet = np.cumsum(gone)[:-1] == 0
-    if (quiet & bins.known).sum() < 0.2 * bins.known.sum():  # no quiet left: the level is learnt with the responses in
-        quiet = np.ones(len(ends), dtype=bool)
-    series = linearise(bins, quiet)
-    raw = series.zeta
-    sizes = [size(series, onset, spend**gamma, prior) for gamma in GAMMAS]
-    best = int(np.argmax([abs(b) / sd for b, sd in sizes])) if np.ptp(spend) else 0
+def _fit(bins: Bins, onset: np.ndarray, spend: np.ndarray, prior: CurvePrior) -> Fitted:
+    """Learn the baseline, the power of spend, the curve and every airing's own response."""
+    series = linearise(bins, quiet_bins(bins, onset, prior))
+    sizes = [size(series, onset, spend**gamma, prior) for gamma in (GAMMAS if np.ptp(spend) else GAMMAS[:1])]
+    best = int(np.argmax([abs(b) / sd for b, sd in sizes]))
     scale, (b, sd) = spend ** GAMMAS[best], sizes[best]
-    amount, shares = b * scale, prior.mean
-    L, every = len(shares), np.ones((len(onset), 1))
-    for _ in range(STEPS):
-        laid = lay(series, onset, amount, shares, prior)
-        own = alone(laid.system, every)
-        amount = shrunk(own, scale)
-        shares = np.maximum(shares + DAMPING * own.long[:L], 0.0)
-        shares = shares / shares.sum()
-        felt = effect(series, laid, np.where(np.abs(own.estimate) > OWN_Z * own.sd, own.estimate, amount))
-        series = whitened(bins, series.level, raw, series.fixed, series.wander, felt, np.zeros(len(raw), dtype=bool))
-    laid = lay(series, onset, amount, shares, prior)
-    own = alone(laid.system, every)
-    return Fitted(series, laid, own, shares, shrunk(own, scale), scale, b, max(abs(b), sd))
+    return Fitted(*settle(series, onset, scale, b, prior, STEPS), scale, max(abs(b), sd))
 
 
-def _without(fitted: Fitted) -> Series:
-    """Return the series with the responses that were found taken out of it."""
-    series = fitted.series
-    rest = series.zeta - effect(series, fitted.laid, fitted.amount)
-    first = np.zeros(1 + len(series.fixed), dtype=np.int64)
-    return series._replace(zeta=rest, white=wandering.whiten(series.gain, np.vstack([rest[None], series.fixed]), first))
+def _spread_p(fitted: Fitted, onset: np.ndarray) -> float:
+    """Return the p of the total against its own unevenness: an effect is everywhere, a burst is in one place.
+
+    Deviations of the airings' own responses from b s_j are summed in blocks of three hours (Liang and Zeger 1986).
+    """
+    own, scale = fitted.own.estimate, fitted.scale
+    _, block = np.unique(np.floor(onset / BLOCK_S), return_inverse=True)
+    blocks = int(block.max()) + 1
+    if blocks < 3:
+        return 0.0
+    apart = np.bincount(block, own - own.sum() / scale.sum() * scale)
+    sd = np.sqrt(blocks / (blocks - 1) * (apart**2).sum())
+    return float(2 * stdtr(blocks - 1, -np.abs(own.sum()) / max(sd, 1e-12)))
 
 
 def _groups(
@@ -264,6 +253,7 @@ def _groups(
     whole: tuple[float, float, float],
     sums: np.ndarray,
     span: float,
+    even: float,
 ) -> pd.DataFrame:
     """Return a line a group: the pooled sum, its interval, and how often a placebo schedule went as far."""
     totals = draws @ groups
@@ -272,6 +262,7 @@ def _groups(
     against = np.column_stack([placebo.total, placebo.groups[:, 1:]])
     z = np.concatenate([[whole[0] / whole[1]], sums[1:]])
     p = (1 + (np.abs(against) >= np.abs(z)).sum(axis=0)) / (1 + len(against))
+    p[0] = max(p[0], even)
     return pd.DataFrame(
         {
             "dimension": [name for name, _ in names],

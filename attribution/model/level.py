@@ -64,8 +64,11 @@ def fixed_columns(bins: Bins) -> np.ndarray:
     return np.array([np.ones(len(mid)), *waves])
 
 
-def linearise(bins: Bins, quiet: np.ndarray) -> Series:
-    """Learn level and wandering from the ``quiet`` bins (T,), those that no response reaches."""
+def linearise(bins: Bins, quiet: np.ndarray, *, like: Series | None = None) -> Series:
+    """Learn level and wandering from the ``quiet`` bins (T,), those that no response reaches.
+
+    With ``like``, a series of the same bins, its hyper-parameters are kept and its level is where the passes start.
+    """
     known = bins.known
     used = known & quiet
     rate = np.where(known, bins.y, 0.0) / np.maximum(bins.exposure, 0.05)
@@ -73,15 +76,15 @@ def linearise(bins: Bins, quiet: np.ndarray) -> Series:
     mid = bins.start + bins.width / 2
     step = float(np.median(bins.width))
     gap = np.append(np.diff(mid), step) / step
-    level = _rough(rate, used)
-    wander = wandering.Wander(*np.exp([centre for centre, _ in wandering.PRIOR]))
-    for turn in range(4):
+    level = _rough(rate, used) if like is None else like.level
+    wander = wandering.Wander(*np.exp([centre for centre, _ in wandering.PRIOR])) if like is None else like.wander
+    for turn in range(4 if like is None else 2):
         zeta = np.log(level) + (rate - level) / level
         variance = wandering.noise(wander, level * bins.exposure, used)
         gain = wandering.filtered(wander, gap, variance)
         beta, _ = wandering.generalised(gain, zeta, fixed)
         zeta = wandering.clip(gain, zeta - beta @ fixed, BURST) + beta @ fixed
-        if turn in (1, 2):
+        if turn in (1, 2) and like is None:
             wander = wandering.learn(zeta, level * bins.exposure, used, gap, fixed, wander)
             gain = wandering.filtered(wander, gap, wandering.noise(wander, level * bins.exposure, used))
             beta, _ = wandering.generalised(gain, zeta, fixed)

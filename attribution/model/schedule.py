@@ -16,13 +16,17 @@ from attribution.model.curve import (
     meeting,
     stretches,
 )
-from attribution.model.level import Bins, Series
-from attribution.model.pooling import Features, System, alone, leaning
+from attribution.model.level import Bins, Series, linearise, whitened
+from attribution.model.pooling import Features, Own, System, alone, leaning, shrunk
 
 MOST_MISSING = 0.5
 """An airing less of whose response fell into known bins is not judged."""
-SINGLES = 10
-"""Placebo schedules whose single airings are kept: some thousand of them."""
+QUIET, LEAST_QUIET = 0.6, 0.2
+"""Share of the horizon after an airing that the level is not learnt from (9 of 15 min), if a fifth of bins is left."""
+DAMPING, PLACEBO_STEPS = 0.6, 2
+"""How far the curve follows each turn; turns of a placebo schedule."""
+OWN_Z = 4.0
+"""An airing this far from nothing is no burst, whatever the others did."""
 
 
 class Laid(NamedTuple):
@@ -81,6 +85,48 @@ def effect(series: Series, laid: Laid, amount: np.ndarray) -> np.ndarray:
     return np.bincount(place.ravel(), (amount[:, None] * laid.columns).ravel(), T)
 
 
+class Settled(NamedTuple):
+    """Amplitudes and curve that agree with each other."""
+
+    series: Series
+    laid: Laid
+    own: Own
+    shares: np.ndarray
+    """(L,)"""
+    amount: np.ndarray
+    """(J,)"""
+
+
+def quiet_bins(bins: Bins, onset: np.ndarray, prior: CurvePrior) -> np.ndarray:
+    """Return (T,) bins that no response reaches; all of them where a schedule leaves hardly any."""
+    horizon = prior.edges[-1] - prior.edges[0]
+    ends = bins.start + bins.width
+    heard = np.zeros(len(ends) + 1)
+    np.add.at(heard, np.searchsorted(ends, onset + prior.edges[0], side="right"), 1)
+    np.add.at(heard, np.searchsorted(bins.start, onset + prior.edges[0] + QUIET * horizon, side="left"), -1)
+    quiet = np.cumsum(heard)[:-1] == 0
+    enough = (quiet & bins.known).sum() >= LEAST_QUIET * bins.known.sum()
+    return quiet if enough else np.ones(len(ends), dtype=bool)
+
+
+def settle(series: Series, onset: np.ndarray, scale: np.ndarray, b: float, prior: CurvePrior, steps: int) -> Settled:
+    """Turn amplitudes and curve around each other until they agree: Gauss-Newton on A x f, from b x scale (J,)."""
+    amount, shares, raw = b * scale, prior.mean, series.zeta
+    every, L = np.ones((len(onset), 1)), len(prior.mean)
+    for _ in range(steps):
+        laid = lay(series, onset, amount, shares, prior)
+        own = alone(laid.system, every)
+        amount = shrunk(own, scale)
+        shares = np.maximum(shares + DAMPING * own.long[:L], 0.0)
+        shares = shares / shares.sum()
+        felt = effect(series, laid, np.where(np.abs(own.estimate) > OWN_Z * own.sd, own.estimate, amount))
+        none = np.zeros(len(raw), dtype=bool)
+        series = whitened(series.bins, series.level, raw, series.fixed, series.wander, felt, none)
+    laid = lay(series, onset, amount, shares, prior)
+    own = alone(laid.system, every)
+    return Settled(series, laid, own, shares, shrunk(own, scale))
+
+
 class Shifted(NamedTuple):
     """The schedule where it did not run: K placebo schedules."""
 
@@ -89,14 +135,12 @@ class Shifted(NamedTuple):
     groups: np.ndarray
     """(K, G) z of each group's sum."""
     each: np.ndarray
-    """(M,) z of single airings, of a few of the schedules."""
+    """(M,) z of single airings."""
 
 
 class Weighing(NamedTuple):
     """How a schedule's sums are estimated, the same at every place."""
 
-    amount: np.ndarray
-    """(J,) responses believed in: the weights of the curve's misfit."""
     scale: np.ndarray
     """(J,) s_j."""
     features: Features
@@ -113,24 +157,29 @@ class Weighing(NamedTuple):
         return found.totals / np.sqrt(np.diag(found.totals_covariance))
 
 
-def shifted(series: Series, onset: np.ndarray, weighing: Weighing, prior: CurvePrior, *, shifts: int) -> Shifted:
-    """Fit the whole schedule at ``shifts`` other places of the series, which holds no response any more.
+def shifted(settled: Settled, onset: np.ndarray, weighing: Weighing, prior: CurvePrior, *, shifts: int) -> Shifted:
+    """Fit the whole schedule at ``shifts`` other places of the series, from which the responses found are taken away.
 
-    Moved round the clock of the series: what leaves at its end comes in at its beginning. The curve is learnt anew
-    each time, around the prior.
+    Moved round the clock of the series: what leaves at its end comes in at its beginning. Each place goes the way of
+    the schedule itself (level learnt outside responses, bursts left alone inside, curve and amplitudes), but for the
+    hyper-parameters of the wandering: what is not repeated is not exchangeable.
     """
-    begin, end = series.bins.start[0], series.bins.start[-1] + series.bins.width[-1]
+    found = settled.series
+    felt = effect(found, settled.laid, settled.amount) * found.level * found.bins.exposure
+    bins = found.bins._replace(y=found.bins.y - felt)
+    begin, end = bins.start[0], bins.start[-1] + bins.width[-1]
     horizon = prior.edges[-1]
     total, groups, each = [], [], []
-    for k, move in enumerate(np.linspace(horizon, end - begin - horizon, shifts + 2)[1:-1]):
+    for move in np.linspace(horizon, end - begin - horizon, shifts + 2)[1:-1]:
         moved = begin + (onset - begin + move) % (end - begin)
         order = np.argsort(moved, kind="stable")
-        order = order[reached(series.bins, moved[order], prior) > MOST_MISSING]
-        laid = lay(series, moved[order], weighing.amount[order], prior.mean, prior)
-        own = alone(laid.system, np.ones((len(order), 1)), each=k % max(shifts // SINGLES, 1) == 0)
-        total.append(own.totals[0] / own.totals_covariance[0, 0] ** 0.5)
-        groups.append(weighing.sums(laid, order))
-        each.append(own.estimate / own.sd if len(own.sd) else np.empty(0))
+        order = order[reached(bins, moved[order], prior) > MOST_MISSING]
+        there, scale = moved[order], weighing.scale[order]
+        series = linearise(bins, quiet_bins(bins, there, prior), like=found)
+        again = settle(series, there, scale, size(series, there, scale, prior)[0], prior, PLACEBO_STEPS)
+        total.append(again.own.totals[0] / again.own.totals_covariance[0, 0] ** 0.5)
+        groups.append(weighing.sums(again.laid, order))
+        each.append(again.own.estimate / again.own.sd)
     return Shifted(np.array(total), np.array(groups).reshape(shifts, -1), np.concatenate([np.empty(0), *each]))
 
 
