@@ -11,7 +11,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 export UV_SYSTEM_CERTS := $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),1,0)
 
 .DEFAULT_GOAL := help
-.PHONY: help env app test lint e2e bench calibrate lock
+.PHONY: help env app test lint e2e bench calibrate calibrate-dense lock
 
 help:  ## list these targets
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -89,6 +89,9 @@ bench: env  ## measure speed and memory, and print the figures
 calibrate: env  ## long runs over many simulated worlds: error rates and coverage
 	@$(ONE_THREAD) "$(PY)" -m pytest -q -n 2 -m slow -o norecursedirs=".* bench" tests $(ARGS); \
 	code=$$?; if [ $$code = 5 ]; then echo "no test is marked slow"; else exit $$code; fi
+
+calibrate-dense: env  ## dense schedules on simulated weeks and real minutes (resumable; SEEDS=40, CELLS=name,...)
+	@$(ONE_THREAD) "$(PY)" tests/calibrate/dense.py
 
 lock: env  ## compile requirements.lock anew from pyproject.toml
 	"$(PY)" -m uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11 --group dev --all-extras pyproject.toml -o requirements.lock

@@ -88,7 +88,7 @@ def linearise(bins: Bins, quiet: np.ndarray, *, like: Series | None = None) -> S
             wander = wandering.learn(zeta, level * bins.exposure, used, gap, fixed, wander)
             gain = wandering.filtered(wander, gap, wandering.noise(wander, level * bins.exposure, used))
             beta, _ = wandering.generalised(gain, zeta, fixed)
-        slow = wandering.smooth(gain, zeta - beta @ fixed)[0]
+        slow = wandering.slow_path(gain, zeta - beta @ fixed)
         level = np.exp(np.clip(beta @ fixed + slow, np.log(level).min() - 1, np.log(level).max() + 1))
     zeta = np.log(level) + (rate - level) / level
     return whitened(bins, level, zeta, fixed, wander, np.zeros(len(zeta)), ~quiet)

@@ -141,6 +141,42 @@ def clip(gain: Gain, series: np.ndarray, most: float) -> np.ndarray:
 
 
 @njit(cache=True)
+def slow_path(gain: Gain, series: np.ndarray) -> np.ndarray:
+    """Return (T,) the slow path given the whole series: `smooth` without its sd, for the passes of a level."""
+    decay, turn, K, root, spread = gain
+    steps = len(series)
+    state, inno = np.zeros((steps, 2)), np.zeros(steps)
+    a0, a1, a2, a3 = 0.0, 0.0, 0.0, 0.0
+    for t in range(steps):
+        state[t, 0] = a0
+        if root[t] > 0.0:
+            v = series[t] - a0 - a2
+            inno[t] = v
+            a0 += K[t, 0] * v
+            a1 += K[t, 1] * v
+            a2 += K[t, 2] * v
+            a3 += K[t, 3] * v
+        e, a = decay[t, 0], turn[t, 0]
+        a0, a1 = e * ((1.0 + a) * a0 + a * a1), e * (-a * a0 + (1.0 - a) * a1)
+        e, a = decay[t, 1], turn[t, 1]
+        a2, a3 = e * ((1.0 + a) * a2 + a * a3), e * (-a * a2 + (1.0 - a) * a3)
+    slow = np.zeros(steps)
+    r0, r1, r2, r3 = 0.0, 0.0, 0.0, 0.0
+    for t in range(steps - 1, -1, -1):
+        e, a = decay[t, 0], turn[t, 0]
+        r0, r1 = e * ((1.0 + a) * r0 - a * r1), e * (a * r0 + (1.0 - a) * r1)  # F' r
+        e, a = decay[t, 1], turn[t, 1]
+        r2, r3 = e * ((1.0 + a) * r2 - a * r3), e * (a * r2 + (1.0 - a) * r3)
+        if root[t] > 0.0:  # (I - K H)' F' r + H' v / S
+            pulled = inno[t] * root[t] ** 2 - (K[t, 0] * r0 + K[t, 1] * r1 + K[t, 2] * r2 + K[t, 3] * r3)
+            r0 += pulled
+            r2 += pulled
+        P = spread[t, 0]
+        slow[t] = state[t, 0] + P[0] * r0 + P[1] * r1 + P[2] * r2 + P[3] * r3
+    return slow
+
+
+@njit(cache=True)
 def smooth(gain: Gain, series: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return (T,) the slow path, both paths together and the sd of both, given the whole series (Bryson-Frazier)."""
     decay, turn, K, root, spread = gain

@@ -1,6 +1,7 @@
 """How often a dense schedule is answered rightly; kept in data/calibration/dense.csv.
 
-Run by ``make calibrate-dense``; SEEDS=n in the environment chooses how many worlds a cell gets, CELLS=a,b which. Every
+Run by ``make calibrate-dense``; SEEDS=n in the environment chooses how many worlds a cell gets, SHIFTS=n
+how many placebo schedules a world gets, CELLS=a,b which cells. Every
 world is written to a file as it is done, so a run that was stopped goes on where it was. The seeds are other than those
 the model was tuned on (below 10,000).
 """
@@ -28,6 +29,7 @@ RUNS = ROOT / "build" / "dense_runs.csv"
 REAL = ROOT.parent / "shared" / "data"
 FIRST = 70_000
 SEEDS = int(os.environ.get("SEEDS", "40"))
+SHIFTS = int(os.environ.get("SHIFTS", "60"))
 CELLS = {
     "simulated, no effect": {},
     "simulated, lift 1": {"lift": 1.0},
@@ -74,7 +76,7 @@ def one(cell: str, seed: int) -> dict[str, float | str]:
     n = len(world.y)
     start = worlds.START.value / 1e9 + 60.0 * np.arange(n)
     begun = time.process_time()
-    found = fit_dense(start, np.full(n, 60.0), world.y, np.ones(n), world.airings, at.Settings())
+    found = fit_dense(start, np.full(n, 60.0), world.y, np.ones(n), world.airings, at.Settings(), shifts=SHIFTS)
     taken = time.process_time() - begun
     lines = found.airings
     known = lines["incremental"].notna().to_numpy()
@@ -102,6 +104,7 @@ def one(cell: str, seed: int) -> dict[str, float | str]:
         "level": float(np.nanmean(world.y)),
         "tail_error": found.tail[0] - float(world.mass[64:].sum()),
         "seconds": taken,
+        "shifts": SHIFTS,
     }
 
 
@@ -124,6 +127,7 @@ def summary(cell: str, rows: pd.DataFrame) -> dict[str, object]:
         "inflation": round(rows["inflation"].mean(), 2),
         "tail_error": round(rows["tail_error"].mean(), 3),
         "cpu_s": round(rows["seconds"].median(), 2),
+        "shifts": f"{int(rows['shifts'].min())}-{int(rows['shifts'].max())}",
         "seeds": f"{int(rows['seed'].min())}-{int(rows['seed'].max())}",
         "version": at.__version__,
         "date": datetime.now(UTC).date().isoformat(),

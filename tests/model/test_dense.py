@@ -85,7 +85,8 @@ def test_smoothing_is_the_conditional_mean(small):
     gain, cover, noise, known, rng = small
     z = rng.normal(size=60)
     S = (cover + np.diag(noise))[np.ix_(known, known)]
-    _, both, sd = wandering.smooth(gain, z)
+    slow, both, sd = wandering.smooth(gain, z)
+    np.testing.assert_allclose(wandering.slow_path(gain, z), slow, atol=1e-10)
     np.testing.assert_allclose(both, cover[:, known] @ np.linalg.solve(S, z[known]), atol=1e-9)
     left = np.diag(cover - cover[:, known] @ np.linalg.solve(S, cover[known]))
     np.testing.assert_allclose(sd, np.sqrt(left), rtol=1e-6)
