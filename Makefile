@@ -11,7 +11,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 export UV_SYSTEM_CERTS := $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),1,0)
 
 .DEFAULT_GOAL := help
-.PHONY: help env app test lint e2e bench bench-peers calibrate calibrate-real lock
+.PHONY: help env app test lint e2e bench bench-peers calibrate calibrate-real calibrate-dense lock
 
 help:  ## list these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -98,6 +98,9 @@ endif
 
 calibrate-real: env  ## error rates on real data, where ../shared/data lies beside the project (resumable)
 	@$(ONE_THREAD) PYTHONPATH=. "$(PY)" tests/calibrate/real.py $(ARGS)
+
+calibrate-dense: env  ## dense schedules on simulated weeks and real minutes (resumable; SEEDS=40, CELLS=name,...)
+	@$(ONE_THREAD) "$(PY)" tests/calibrate/dense.py
 
 lock: env  ## compile requirements.lock anew from pyproject.toml
 	"$(PY)" -m uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11 --group dev --all-extras pyproject.toml -o requirements.lock

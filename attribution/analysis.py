@@ -19,6 +19,7 @@ from attribution.airings import normalise
 from attribution.answers import TABLE, Answer, answer, detected, silent
 from attribution.checks import preflight
 from attribution.counts import masked
+from attribution.crowds import GROUPS, answer_schedule, crowded
 from attribution.faults import clock_sd
 from attribution.frames import bins, together_frame
 from attribution.model import design as designs
@@ -59,7 +60,8 @@ FRAMES = {
 """Columns of the tables beside the answer, also where they hold no row."""
 
 MOST_TOGETHER = 24
-"""At most so many overlapping airings are fitted at once; a longer chain is cut."""
+"""At most so many overlapping airings are fitted at once; a longer chain is cut, or, where no region was spared, all
+airings are answered as one dense schedule."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +97,10 @@ class Analysis:
         airing, loss, lower, upper: the incremental if a loss that nobody counted were that large; no row without one.
     together
         airing, other, correlation, incremental, lower, upper: pairs that cannot be told apart, and their sum.
+    groups
+        dimension, category, airings, incremental, lower, upper, p, verdict: the sums of a dense schedule, the whole
+        first, then by creative, network, daypart and spend band, each against shifted placebo schedules; no rows where
+        the airings were few enough to be fitted together.
     verdicts, verdict
         One an airing, and the answer as a whole.
     reasons
@@ -118,6 +124,7 @@ class Analysis:
     money: pd.DataFrame
     bounds: pd.DataFrame
     together: pd.DataFrame
+    groups: pd.DataFrame
     verdicts: tuple[Verdict, ...]
     verdict: Verdict
     reasons: pd.DataFrame
@@ -180,21 +187,7 @@ def analyze(
     choices = settings if settings.clock_sd is not None else settings.replace(clock_sd=clock_sd(counts, airings))
     checked = preflight(counts, airings, context=feeds["context"]) if known else []
     left_out = masked(counts) if known else None
-    answers: dict[int, Answer] = {}
-    bands: list[pd.DataFrame] = []
-    started, groups = _groups(counts, airings, choices)
-    if settings.baseline == "brief":
-        answers |= {int(a): detected(counts, airings.iloc[a], settings) for a in started}
-        groups = []
-    one = Alone(counts, airings, settings, started=started, context=feeds["context"], masked=left_out)
-    with _one_thread().limit(limits=1, user_api="blas"):  # small matrices: more threads only wait for one another
-        for number, members in enumerate(groups):
-            others = np.setdiff1d(started, members)
-            design = designs.build(counts, airings, choices, members=members, others=others, masked=left_out, **feeds)
-            if design is not None:
-                found = _fitted(counts, airings, choices, design, number, one)
-                answers |= found[0]
-                bands += found[1]
+    answers, bands, lines = _modelled(counts, airings, choices, feeds, left_out)
     ordered = [answers.get(a) or silent(counts, airings.iloc[a]) for a in range(len(airings))]
     notes = _notes(plan, settings, airings, counts)
     verdicts = tuple(annotated(answer.verdict, speaks_for=notes[0], against=notes[1]) for answer in ordered)
@@ -206,6 +199,7 @@ def analyze(
             name: _stack([a.frames[name] for a in ordered if name in a.frames], columns)
             for name, columns in FRAMES.items()
         },
+        groups=lines,
         verdicts=verdicts,
         verdict=summarise(verdicts, alpha=settings.alpha, family=None if plan is None else plan.family),
         reasons=pd.DataFrame(
@@ -220,6 +214,30 @@ def analyze(
         version=attribution.__version__,
         as_of=counts.end if known else cast("pd.Timestamp", pd.NaT),
     )
+
+
+def _modelled(
+    counts: Counts, airings: pd.DataFrame, settings: Settings, feeds: dict, left_out: np.ndarray | None
+) -> tuple[dict[int, Answer], list[pd.DataFrame], pd.DataFrame]:
+    """Answer every airing that has begun: by position, with the bins of its group, and the sums of a dense schedule."""
+    answers: dict[int, Answer] = {}
+    bands: list[pd.DataFrame] = []
+    lines = pd.DataFrame(columns=GROUPS.split())
+    started, groups = _groups(counts, airings, settings)
+    if settings.baseline == "brief":
+        return {int(a): detected(counts, airings.iloc[a], settings) for a in started}, bands, lines
+    one = Alone(counts, airings, settings, started=started, context=feeds["context"], masked=left_out)
+    with _one_thread().limit(limits=1, user_api="blas"):  # small matrices: more threads only wait for one another
+        if crowded(counts, airings, groups, MOST_TOGETHER):
+            return answer_schedule(counts, airings, settings, started, masked=left_out)
+        for number, members in enumerate(_pieces(groups)):
+            others = np.setdiff1d(started, members)
+            design = designs.build(counts, airings, settings, members=members, others=others, masked=left_out, **feeds)
+            if design is not None:
+                found = _fitted(counts, airings, settings, design, number, one)
+                answers |= found[0]
+                bands += found[1]
+    return answers, bands, lines
 
 
 @lru_cache(maxsize=1)
@@ -295,8 +313,12 @@ def _groups(counts: Counts, airings: pd.DataFrame, settings: Settings) -> tuple[
     reach = windows.window_seconds(
         settings, airings["length_s"].to_numpy(float)[started], float(np.median(counts.width))
     )
-    found = [started[group] for group in windows.groups(onset[started], reach)]
-    return started, [part for group in found for part in np.array_split(group, -(-len(group) // MOST_TOGETHER))]
+    return started, [started[group] for group in windows.groups(onset[started], reach)]
+
+
+def _pieces(groups: list[np.ndarray]) -> list[np.ndarray]:
+    """Cut groups of over ``MOST_TOGETHER`` airings."""
+    return [part for group in groups for part in np.array_split(group, -(-len(group) // MOST_TOGETHER))]
 
 
 def _stack(frames: list[pd.DataFrame], columns: str) -> pd.DataFrame:
