@@ -11,7 +11,7 @@ import pandas as pd
 
 from attribution.kernels import Kernel
 from attribution.lags import require
-from attribution.schedules import SOUND, Faults, Pause, Spot
+from attribution.spots import SOUND, Faults, Pause, Spot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from attribution import rates, scenarios, schedules, trials, worlds
+from attribution import rates, scenarios, spots, trials, worlds
 from attribution.trials import KERNELS, ONE_SPOT, TRIALS, Trial, blind, coarser, nuisances, trial
 
 SEEDS = range(300, 700)
@@ -213,7 +213,7 @@ def test_an_unknown_trial_is_refused_with_a_hint():
 
 
 def test_the_worlds_share_nothing_with_the_model():
-    for module in (trials, worlds, rates, scenarios, schedules):
+    for module in (trials, worlds, rates, scenarios, spots):
         tree = ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8"))
         found = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
         assert not any(str(name).startswith("attribution.model") for name in found)
