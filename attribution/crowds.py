@@ -146,7 +146,7 @@ def _judge(airing: pd.Series, settings: Settings, found: Dense, line: pd.Series)
     name, alpha = str(airing["airing"]), settings.alpha
     span = ndtri(1 - alpha / 2) * line["own_sd"]
     low, high, expected = line["own"] - span, line["own"] + span, line["counterfactual"]
-    smallest = settings.smallest_lift or 0.10
+    smallest = 0.10 if settings.smallest_lift is None else settings.smallest_lift
     where = f"in the {duration(found.horizon_s)} after the start of {name}"
     own = f"{signed(line['own'])} conversions ({100 * (1 - alpha):g}% interval {signed(low)} to {signed(high)})"
     pooled = f"{signed(line['incremental'])} ({signed(line['lower'])} to {signed(line['upper'])})"
