@@ -6,19 +6,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr
 
-from attribution.faults import unknown_loss, worst_case
+from attribution.cases import arrived, faulty, gathered, words
 from attribution.frames import bounds_frame, evidence_frame, gap_frame, kernel_frame, weighted_quantiles
-from attribution.model import fit as fast
 from attribution.model import control, monitor, watching, windows
+from attribution.model import fit as fast
 from attribution.model.brief import brief
 from attribution.model.decompose import centre
 from attribution.money import money, money_frame
-from attribution.planning import minimum_detectable_lift
 from attribution.shares import share_table
 from attribution.single import compared, instead
-from attribution.verdict import Case, Verdict, decide, duration, judge, signed
+from attribution.verdict import Case, Verdict, duration, judge, signed
 
 if TYPE_CHECKING:
     from attribution.counts import Counts
@@ -95,13 +94,13 @@ def answer(
     peak = weighted_quantiles(design.peak, fit.kernel_weight(), _levels(settings))
     second = _second_opinion(fit, j, settings)
     amount = (low, middle, high)
-    case = _case(counts, airing, settings, fit, parts, j, amount, lift, expected, spread, watched, trust, cash, second)
+    case = gathered(airing, settings, fit, parts, j, amount, lift, expected, spread, watched, trust, cash, second)
     case = case if told is None else compared(case, told, fed=design.fed)
-    case = _faulty(case, counts, settings, float(design.start[0]), float(design.onset[j] + design.window[j]))
+    case = faulty(case, counts, settings, float(design.start[0]), float(design.onset[j] + design.window[j]))
     verdict = judge(case)
     # A look compared with placebos would need placebos of its own: its word is not made up.
     looks = len(watched.time)
-    said = _words(case, watched, settings, _arrived(fit, watched, j)) if told is None else [""] * looks
+    said = words(case, watched, settings, arrived(fit, watched, j)) if told is None else [""] * looks
     row = _row(airing, counts.regions, case, watched, cash, peak, second)
     row |= {"rung": verdict.rung, "verdict": verdict.word}
     frames = {
@@ -171,144 +170,6 @@ def _trade(fit: fast.Fit, j: int, seen: np.ndarray, inside: np.ndarray, spread: 
     tilt = np.eye(len(fit.design.onset))[j]
     up, down = (centre(fit, tilt=sign * tilt).counterfactual[seen].sum(axis=0) @ inside for sign in (1, -1))
     return float(np.clip((up - down) / max(2 * spread, 1e-9), -1.0, 0.0))
-
-
-def _case(
-    counts: Counts,
-    airing: pd.Series,
-    settings: Settings,
-    fit: fast.Fit,
-    parts: Parts,
-    j: int,
-    amount: tuple[float, float, float],
-    lift: dict[str, float],
-    expected: float,
-    spread: float,
-    watched: monitor.Evidence,
-    trust: control.Credibility,
-    cash: Money,
-    second: tuple[float, float],
-) -> Case:
-    """Collect the numbers the verdict is made of."""
-    design = fit.design
-    seen, inside = design.share[j] > 0, design.inside(j)
-    low, middle, high = amount
-    complete = float((design.exposure[seen] @ inside).sum() / max((design.width @ inside) * seen.sum(), 1e-9))
-    controls = tuple(r for r, s in zip(design.regions, seen, strict=True) if not s)
-    decided = watched.decided(settings.alpha)
-    smallest, why = _smallest_lift(settings, cash, expected)
-    last, story = watched.last(settings.alpha), _story(watched, settings.alpha)
-    status = ""
-    if not seen.any():
-        status = f"{airing['airing']} ran in no region of the counts."
-    elif complete < 0.5:
-        status = f"only {complete:.0%} of the window of {airing['airing']} was observed."
-    return Case(
-        airing=str(airing["airing"]),
-        status=status,
-        rung=_rung(str(airing["assignment"]), bool(controls)),
-        window_s=float(design.window[j]),
-        counterfactual=expected,
-        incremental=middle,
-        lower=low,
-        upper=high,
-        robust_lower=second[0],
-        robust_upper=second[1],
-        watched_lower=float(watched.lower[-1]) if last >= 0 else np.nan,
-        watched_upper=float(watched.upper[-1]) if last >= 0 else np.nan,
-        lift=middle / expected,
-        lift_lower=lift["low"],
-        lift_upper=lift["high"],
-        probability_positive=float(fit.weight @ ndtr(fit.window_mean[:, j] / fit.window_sd[:, j])),
-        sd=spread,
-        floor=monitor.floor(
-            design, fit.noise, j, int(np.argmax(fit.kernel_weight())), parts.counterfactual * design.exposure / design.width
-        ),
-        log_e=float(watched.log_e[last]) if last >= 0 else 0.0,
-        log_plain=float(watched.log_plain[last]) if last >= 0 else np.nan,
-        explained=story[0],
-        explained_kind=story[1],
-        one_region=float(watched.one_region[last]) if last >= 0 else np.nan,
-        decided_s=np.nan if decided is None else decided - float(design.onset[j]),
-        credible=trust.credible,
-        credible_ratio=trust.ratio,
-        controls=controls,
-        fed=design.fed,
-        surge=float(parts.organic[seen].sum(axis=0) @ inside) if design.fed else np.nan,
-        smallest_lift=smallest,
-        smallest_why=why,
-        detectable=minimum_detectable_lift(spread, expected, alpha=settings.alpha),
-        alpha=settings.alpha,
-        in_break=bool(len(design.breaks) and (design.breaks @ inside > 0).any()),
-        complete=complete,
-        arrived=float(fit.kernel_weight() @ design.window_mass[:, j]),
-    )
-
-
-def _story(watched: monitor.Evidence, alpha: float, at: int | None = None) -> tuple[str, str]:
-    """Return the null world, and its kind, that explains what the plain mixture would claim; empty where none does.
-
-    ``at`` is the position of the look; by default the one at which watching stopped.
-    """
-    at = watched.last(alpha) if at is None else at
-    if at < 0 or watched.log_plain[at] < -np.log(alpha) or watched.log_e[at] >= -np.log(alpha):
-        return "", ""
-    return (watched.explained[at], watched.kind[at]) if watched.kind[at] else ("", "")
-
-
-def _words(case: Case, watched: monitor.Evidence, settings: Settings, arrived: np.ndarray) -> list[str]:
-    """Return the word that each look would have said by itself: the same ladder on what was known then."""
-    words, z = [], float(ndtri(1 - settings.alpha / 2))
-    decided = watched.decided(settings.alpha)
-    for k, time in enumerate(watched.time):
-        mean, sd, expected = watched.estimate[k], watched.sd[k], max(watched.expected[k], 1e-9)
-        story = _story(watched, settings.alpha, k)
-        now = case._replace(
-            status="", counterfactual=expected, incremental=mean, lower=mean - z * sd, upper=mean + z * sd,
-            robust_lower=np.nan, robust_upper=np.nan, watched_lower=watched.lower[k], watched_upper=watched.upper[k],
-            lift=mean / expected, lift_lower=watched.lower[k] / expected, lift_upper=watched.upper[k] / expected,
-            sd=sd, floor=watched.floor[k], log_e=watched.log_e[k], log_plain=watched.log_plain[k],
-            explained=story[0], explained_kind=story[1], one_region=watched.one_region[k], arrived=arrived[k],
-            decided_s=case.decided_s if decided is not None and time >= decided else np.nan,
-        )  # fmt: skip
-        words.append(decide(now))
-    return words
-
-
-def _arrived(fit: fast.Fit, watched: monitor.Evidence, j: int) -> np.ndarray:
-    """Return (L,) the share of the response that was expected to have arrived at each look."""
-    design = fit.design
-    so_far = np.cumsum(fit.kernel_weight() @ design.mass[:, j])
-    close = design.start + design.width
-    return so_far[np.searchsorted(close, watched.time - 1e-6)]
-
-
-def _faulty(case: Case, counts: Counts, settings: Settings, start: float, end: float) -> Case:
-    """Return the case with what the clocks and the losses that nobody counted leave open (methods, section 8)."""
-    loss = unknown_loss(counts, start, end)
-    low, high = worst_case(
-        case.lower, case.upper, counterfactual=case.counterfactual, incremental=case.incremental, loss=loss
-    )
-    timing = np.nan if settings.clock_sd is None else settings.clock_sd
-    return case._replace(timing_sd_s=timing, worst_loss=loss, worst_lower=low, worst_upper=high)
-
-
-def _rung(assignment: str, controlled: bool) -> int:
-    """Return how the answer is identified; randomisation counts only as the airings' table declares it."""
-    if assignment == "randomised holdout" and controlled:
-        return 5
-    if assignment == "randomised timing":
-        return 4
-    return 3 if controlled else 1
-
-
-def _smallest_lift(settings: Settings, cash: Money, expected: float) -> tuple[float, str]:
-    """Return the smallest lift worth knowing and where it comes from (methods, section 6)."""
-    if settings.smallest_lift is not None:
-        return settings.smallest_lift, "as set"
-    if np.isfinite(cash.break_even) and expected > 0:
-        return cash.break_even / expected, "break-even of its spend"
-    return 0.10, "the default"
 
 
 def _mixture_sd(fit: fast.Fit, j: int) -> float:

@@ -106,9 +106,7 @@ def climb_and_read(
     tolerance: float,
 ) -> tuple[Mode, Bank] | None:
     """Climb without the effect of ``airing``, and read every kernel of it off the last linearisation."""
-    return _climb(
-        design, noise, world, kernel, lift_sd, lead, start, None, airing, tolerance, np.array([airing])
-    )  # pyright: ignore[reportReturnType]  with targets there is a bank
+    return _climb(design, noise, world, kernel, lift_sd, lead, start, None, airing, tolerance, np.array([airing]))  # pyright: ignore[reportReturnType]  with targets there is a bank
 
 
 def _climb(

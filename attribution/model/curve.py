@@ -52,7 +52,7 @@ class CurvePrior(NamedTuple):
 
 def curve_prior(settings: Settings, step: float) -> CurvePrior:
     """Return the prior of the response curve under these settings, for bins of ``step`` seconds."""
-    kernels, _, weight = response_bank(settings.replace(stream_delay="0s", stream_delay_sd=0.0))
+    kernels, _, _, weight = response_bank(settings.replace(stream_delay="0s", stream_delay_sd=0.0, clock_sd=0.0))
     reach = EDGES_S[-1] * max(1.0, step / 60.0, seconds(settings.response_peak) / 60.0)
     edges = np.array(EDGES_S) * reach / EDGES_S[-1]
     bodies = np.array([np.diff(kernel.cdf(edges)) for kernel in kernels])

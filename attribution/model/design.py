@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import wraps
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 import pandas as pd
 
-from attribution.kernels import Delayed, Kernel, bank, exposure_mass
+from attribution.model import laid
 from attribution.model.posts import Posts, posts
 from attribution.model.windows import LONG_AIRING_S, adaptive_bins, history_seconds, response_bank, window_seconds
 
@@ -17,10 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from attribution.counts import Counts
+    from attribution.kernels import Delayed, Kernel
     from attribution.settings import Settings
 
 LEADS = np.array([-1.0, 2.0, 5.0])
 """Seconds by which the feed may lead the regions: N(2, 2) cut in three; between them a surge of 60 s moves by 1%."""
+
+LEADS_BELOW_S = 4.0
+"""In bins wider than this no lead of a few seconds can be told."""
 
 LEAD_WEIGHT = np.array([0.227, 0.546, 0.227])
 
@@ -139,15 +143,15 @@ class Design:
         start = np.append(self.start[:count], [close] * ahead)
         width = np.append(self.width[:count], self.width[-1:] if ahead else [])
         pad = lambda a: np.concatenate([a[..., :count], np.zeros((*a.shape[:-1], ahead))], axis=-1)  # noqa: E731
-        feed, seen, variance = _read(self.posts, self.leads, start, start + width, close)
+        feed, seen, variance = laid.read(self.posts, self.leads, start, start + width, close)
         window = np.clip(close - self.onset, 0.0, self.full_window)
         cut = replace(
-            self, memory={}, start=start, width=width, y=pad(self.y), exposure=pad(self.exposure), window=window, ahead=ahead,
-            feed=feed, feed_exposure=seen, feed_variance=variance, breaks=pad(self.breaks), mass=pad(self.mass),
-            history=np.append(self.history[:count], np.zeros(ahead, dtype=bool)),
+            self, memory={}, start=start, width=width, y=pad(self.y), exposure=pad(self.exposure), window=window,
+            ahead=ahead, feed=feed, feed_exposure=seen, feed_variance=variance, breaks=pad(self.breaks),
+            mass=pad(self.mass), history=np.append(self.history[:count], np.zeros(ahead, dtype=bool)),
         )  # fmt: skip
         inside = np.array([cut.inside(j) for j in range(len(window))])
-        basis, coefficient = _basis(cut.mass, self.kernel_weight, 1e-5)
+        basis, coefficient = laid.basis(cut.mass, self.kernel_weight, 1e-5)
         within = np.einsum("mjt,jt->mj", cut.mass, inside)
         return replace(cut, memory={}, window_mass=within, basis=basis, coefficient=coefficient)
 
@@ -198,10 +202,10 @@ def build(
         (T, R) bins of ``counts`` to leave out (an outage and its rebound), True = leave out.
     """
     step = float(np.median(counts.width)) if len(counts.width) else 1.0
-    at, length = _moments(airings)
+    at, length = laid.moments(airings)
     onset, span = at[members], length[members]
     window = window_seconds(settings, span, step)
-    first, last = _reach(counts, onset, window, history_seconds(settings, step), max(900.0, 30.0 * step))
+    first, last = laid.reach(counts, onset, window, history_seconds(settings, step), max(900.0, 30.0 * step))
     if last <= first:
         return None
     start, width = counts.seconds[first:last], counts.width[first:last]
@@ -209,36 +213,25 @@ def build(
     for j, far in zip(others, window_seconds(settings, length[others], step), strict=True):
         busy |= (start >= at[j]) & (start < at[j] + far)
     left_out = busy[:, None] | (False if masked is None else masked[first:last])
-    labels, total, seconds_seen = _observed(counts, airings, members, slice(first, last), left_out)
+    labels, total, seen = laid.observed(counts, airings, members, slice(first, last), left_out)
+    found = posts(social if settings.social else None, step)
+    leads, lead_weight = _leads(step) if found else (np.empty(0), np.empty(0))
+    ahead = 1 if len(leads) and leads[-1] > 0 else 0
+    close = float(start[-1] + width[-1])
     edge = adaptive_bins(start, width, onset, window)
-    y = np.add.reduceat(total, edge, axis=0).T
-    exposure = np.add.reduceat(seconds_seen, edge, axis=0).T
-    low = start[edge]
-    high = np.append(start[edge[1:] - 1] + width[edge[1:] - 1], start[-1] + width[-1])
-    found = posts(social if settings.social else None, high - low)
-    close, leads, lead_weight = float(high[-1]), np.empty(0), np.empty(0)
-    ahead = 0
-    if found is not None:
-        leads, lead_weight = (LEADS, LEAD_WEIGHT) if step <= 4.0 else (np.zeros(1), np.ones(1))
-        ahead = 1 if leads[-1] > 0 else 0
-    if ahead:
-        low, high = np.append(low, close), np.append(high, close + leads[-1])
-        y, exposure = (np.concatenate([a, np.zeros((len(a), 1))], axis=1) for a in (y, exposure))
-    feed, feed_exposure, feed_variance = _read(found, leads, low, high, close)
-    kernels, peak, weight = response_bank(settings)
-    exposed_length = np.where(span > LONG_AIRING_S, span, 0.0)
-    cut = np.minimum(window, (start[-1] + width[-1]) - onset)
-    mass, within = _mass(airings, members, exposures, kernels, low, high, onset, cut, exposed_length)
-    mass[..., len(low) - ahead :] = 0.0
-    named, kinds = _declared(context, low, high)
-    basis, coefficient = _basis(mass, weight, 1e-6)
+    low = np.append(start[edge], [close] * ahead)
+    high = np.concatenate([start[edge[1:] - 1] + width[edge[1:] - 1], [close], [close + leads[-1]] if ahead else []])
+    y, exposure = (np.pad(np.add.reduceat(a, edge, axis=0).T, ((0, 0), (0, ahead))) for a in (total, seen))
+    feed, feed_exposure, feed_variance = laid.read(found, leads, low, high, close)
+    cut = np.minimum(window, close - onset)
+    named, kinds = laid.declared(context, low, high)
     return Design(
         airings=members,
         start=low,
         width=high - low,
         y=y,
         exposure=exposure,
-        share=_share(airings, members, labels, y, exposure, low, audience),
+        share=laid.share(airings, members, labels, y, exposure, low, audience),
         regions=labels,
         onset=onset,
         length=span,
@@ -253,191 +246,41 @@ def build(
         posts=found,
         breaks=named,
         break_kind=kinds,
-        kernels=kernels,
-        peak=peak,
-        kernel_weight=weight,
-        mass=mass,
-        basis=basis,
-        coefficient=coefficient,
-        window_mass=within,
         history=high <= onset.min() + 1e-9,
-        fine=(start, width, np.where(seconds_seen > 0.5 * width[:, None], total, np.nan).T),
+        fine=(start, width, np.where(seen > 0.5 * width[:, None], total, np.nan).T),
+        **_responses(airings, members, settings, exposures, low, high, onset, cut, span, ahead),
     )
 
 
-def _reach(counts: Counts, onset: np.ndarray, window: np.ndarray, before: float, after: float) -> tuple[int, int]:
-    """Return the first bin that is used and the one behind the last; (0, 0) without history or without response."""
-    begin, finish = onset.min() - before, (onset + window).max() + after
-    ends = counts.seconds + counts.width
-    first, last = int(np.searchsorted(counts.seconds, begin)), int(np.searchsorted(ends, finish + 1e-9, side="right"))
-    airing = int(np.searchsorted(counts.seconds, onset.min()))
-    return (first, last) if first < airing < last else (0, 0)
+def _leads(step: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the leads of a feed that bins of ``step`` seconds can tell, and their prior weights."""
+    return (LEADS, LEAD_WEIGHT) if step <= LEADS_BELOW_S else (np.zeros(1), np.ones(1))
 
 
-def _observed(
-    counts: Counts, airings: pd.DataFrame, members: np.ndarray, used: slice, left_out: np.ndarray
-) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
-    """Return labels, (T, R) counts and (T, R) observed seconds of the bins in use; 0 seconds where nothing is known.
-
-    Regions stand in the order of their names: the order of a file's columns must not matter.
-    """
-    order = np.argsort(counts.regions)
-    labels = tuple(counts.regions[r] for r in order)
-    total = counts.values[used].sum(axis=(2, 3))[:, order]
-    complete = np.nan_to_num(counts.completeness[used][:, order], nan=1.0)
-    usable = (
-        np.isfinite(total) & (complete > 0) & ~np.broadcast_to(left_out, (len(total), len(counts.regions)))[:, order]
-    )
-    width = counts.width[used]
-    seconds_seen = np.where(usable, width[:, None] * complete, 0.0)
-    total = np.where(usable, total, 0.0)
-    if len(labels) > 1 and not _controlled(airings, members, labels):
-        return ("all",), *_together(total, seconds_seen, width)
-    return labels, total, seconds_seen
-
-
-def _controlled(airings: pd.DataFrame, members: np.ndarray, regions: tuple[str, ...]) -> bool:
-    """Return whether some region was spared by some airing of the group."""
-    named = [str(airings["regions"].iloc[j]) for j in members]
-    return any(name and not set(regions) <= set(name.split("|")) for name in named)
-
-
-def _together(total: np.ndarray, seen: np.ndarray, width: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sum regions (T, R) into one series (T, 1): without a control, contrasts between regions say nothing of the ad.
-
-    Regions may be copies of one another (several collectors of one feed): only their sum has a learnable noise. Where
-    some regions are missing the sum counts as observed by the share that the others usually hold.
-    """
-    level = total.sum(axis=0) / np.maximum(seen.sum(axis=0), 1e-9)
-    part = level / max(level.sum(), 1e-9)
-    covered = (seen / width[:, None]) @ part
-    return total.sum(axis=1, keepdims=True), (covered * width)[:, None]
-
-
-def _moments(airings: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Return onset and length of every airing in seconds."""
-    at = airings["start"].to_numpy(dtype="datetime64[ns]").astype("int64") / 1e9
-    return at, airings["length_s"].to_numpy(dtype=float)
-
-
-def _read(
-    found: Posts | None, leads: np.ndarray, low: np.ndarray, high: np.ndarray, close: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the feed's counts, observed seconds and excess variance (L, T), read ``leads`` seconds early.
-
-    Only what had arrived by ``close`` is read. The first bin begins at the same second for every lead, so that all
-    leads explain the same posts.
-    """
-    if found is None:
-        return np.empty((0, len(low))), np.empty((0, len(low))), np.empty((0, len(low)))
-    begin = low - leads[:, None]
-    begin[:, 0] = low[0] - leads.max()
-    end = np.minimum(high - leads[:, None], close)
-    begin = np.minimum(begin, end)
-    count, seen = found.between(begin, end)
-    return count, seen, found.push((low + high) / 2 - leads[:, None], close)
-
-
-def _basis(mass: np.ndarray, weight: np.ndarray, rest: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return (J, Q, T) columns and (M, J, Q) weights that give ``mass`` (M, J, T) to ``rest`` of its norm."""
-    found = []
-    for j in range(mass.shape[1]):
-        u, s, v = np.linalg.svd(np.sqrt(weight)[:, None] * mass[:, j], full_matrices=False)
-        keep = max(1, int((s > rest * max(s[0], 1e-300)).sum()))
-        found.append((v[:keep], u[:, :keep] * s[:keep] / np.sqrt(weight)[:, None]))
-    size = max(len(v) for v, _ in found)
-    basis = np.array([np.pad(v, ((0, size - len(v)), (0, 0))) for v, _ in found])
-    return basis, np.stack([np.pad(c, ((0, 0), (0, size - c.shape[1]))) for _, c in found], axis=1)
-
-
-def _declared(context: pd.DataFrame | None, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Return (B, T) coverage of the bins by each declared break or organic moment, and their kinds."""
-    if context is None or context.empty:
-        return np.empty((0, len(low))), ()
-    begin = context["start"].to_numpy(dtype="datetime64[ns]").astype("int64") / 1e9
-    end = context["end"].to_numpy(dtype="datetime64[ns]").astype("int64") / 1e9
-    cover = np.clip((np.minimum(high, end[:, None]) - np.maximum(low, begin[:, None])) / (high - low), 0.0, 1.0)
-    keep = cover.sum(axis=1) > 0
-    return cover[keep], tuple(context["kind"].to_numpy()[keep])
-
-
-def _mass(
+def _responses(
     airings: pd.DataFrame,
     members: np.ndarray,
+    settings: Settings,
     exposures: pd.DataFrame | None,
-    kernels: tuple[Kernel | Delayed, ...],
     low: np.ndarray,
     high: np.ndarray,
     onset: np.ndarray,
     cut: np.ndarray,
-    length: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return (M, J, T) and (M, J): the share of each response in each bin, and inside its window.
-
-    With per-viewer insertion times the response is exposures * F directly (methods, section 3).
-    """
-    mass, within = [], []
-    for j, begin, window, span in zip(members, onset, cut, length, strict=True):
-        first, size = np.array([begin]), np.array([window])
-        table = _insertions(exposures, str(airings["airing"].iloc[j]))
-        if table is None:
-            mass.append(bank(kernels, low, high - low, begin, span))
-            within.append(bank(kernels, first, size, begin, span)[:, 0])
-        else:
-            at, seen = table
-            mass.append(np.array([exposure_mass(k, low, high - low, at, seen) for k in kernels]) / seen.sum())
-            within.append(np.array([exposure_mass(k, first, size, at, seen)[0] for k in kernels]) / seen.sum())
-    return np.stack(mass, axis=1), np.stack(within, axis=1)
-
-
-def _insertions(exposures: pd.DataFrame | None, airing: str) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return seconds and numbers of per-viewer exposures of an airing; None when there are none."""
-    if exposures is None or exposures.empty:
-        return None
-    mine = exposures[exposures["airing"].isin(["", airing])]
-    table = mine.groupby("time", sort=True)["exposures"].sum()
-    table = table[table > 0]
-    if table.empty:
-        return None
-    return table.index.to_numpy(dtype="datetime64[ns]").astype("int64") / 1e9, table.to_numpy(float)
-
-
-def _share(
-    airings: pd.DataFrame,
-    members: np.ndarray,
-    regions: tuple[str, ...],
-    y: np.ndarray,
-    exposure: np.ndarray,
-    low: np.ndarray,
-    audience: pd.DataFrame | None,
-) -> np.ndarray:
-    """Return (J, R): a common lift in the regions that saw the airing, so shares follow their level in the history.
-
-    Where the audience of the regions is known, a region whose audience has grown since takes more of the share.
-    """
-    before = low < airings["start"].iloc[members].min().value / 1e9
-    level = y[:, before].sum(axis=1) / np.maximum(exposure[:, before].sum(axis=1), 1e-9)
-    rows = []
-    for j in members:
-        named = str(airings["regions"].iloc[j])
-        everywhere = not named or len(regions) == 1
-        seen = np.ones(len(regions), dtype=bool) if everywhere else np.isin(regions, named.split("|"))
-        growth = _growth(audience, regions, low[before], airings["start"].iloc[j].value / 1e9)
-        rate = np.where(seen, np.maximum(level, 1e-12) * growth, 0.0)
-        rows.append(rate / rate.sum() if seen.any() else rate)
-    return np.array(rows)
-
-
-def _growth(audience: pd.DataFrame | None, regions: tuple[str, ...], history: np.ndarray, moment: float) -> np.ndarray:
-    """Return (R,) each region's audience at a moment over its mean in the history; 1 where that is unknown."""
-    growth = np.ones(len(regions))
-    if audience is None or audience.empty or not len(history):
-        return growth
-    at = audience["time"].to_numpy(dtype="datetime64[ns]").astype("int64") / 1e9
-    past = (at >= history[0]) & (at < moment)
-    for r, region in enumerate(regions):
-        mine = past & (audience["region"] == region).to_numpy()
-        viewers = audience["viewers"].to_numpy(float)[mine]
-        if len(viewers) and np.nanmean(viewers) > 0 and np.isfinite(viewers[-1]):
-            growth[r] = viewers[-1] / np.nanmean(viewers)
-    return growth
+    span: np.ndarray,
+    ahead: int,
+) -> dict[str, Any]:
+    """Return the design's fields about kernels: the bank, its masses in the bins and its basis."""
+    kernels, peak, shift, weight = response_bank(settings)
+    long = np.where(span > LONG_AIRING_S, span, 0.0)
+    mass, within = laid.mass(airings, members, exposures, kernels, shift, low, high, onset, cut, long)
+    mass[..., len(low) - ahead :] = 0.0
+    basis, coefficient = laid.basis(mass, weight, 1e-6)
+    return {
+        "kernels": kernels,
+        "peak": peak,
+        "kernel_weight": weight,
+        "mass": mass,
+        "basis": basis,
+        "coefficient": coefficient,
+        "window_mass": within,
+    }

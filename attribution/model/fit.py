@@ -289,9 +289,7 @@ def _nearest(design: Design, anchors: list[int]) -> np.ndarray:
     return np.argmin(np.abs(log[:, None] - log[anchors]), axis=1)
 
 
-def _components(
-    design: Design, mode: Mode, position: int, kernels: np.ndarray, log_prior: float
-) -> list[Component]:
+def _components(design: Design, mode: Mode, position: int, kernels: np.ndarray, log_prior: float) -> list[Component]:
     """Return the normal posterior and the weight of each kernel around one mode."""
     layout = mode.layout
     bank = consider(design, mode)

@@ -158,9 +158,7 @@ def frame(
     )
 
 
-def _paths(
-    design: Design, noise: Noise, world: World, lead: int
-) -> tuple[dict[str, tuple[Chain, np.ndarray]], range]:
+def _paths(design: Design, noise: Noise, world: World, lead: int) -> tuple[dict[str, tuple[Chain, np.ndarray]], range]:
     """Return the latent paths of a world with their loadings, and the regions."""
     regions = range(len(design.regions))
     paths: dict[str, tuple[Chain, np.ndarray]] = {}
@@ -196,7 +194,7 @@ def _sudden(design: Design, sd: float, calm: float, tau: float, begin: float) ->
 
 @remembered
 def _surge(design: Design, lead: int) -> tuple[Chain, np.ndarray]:
-    """Return the path of the surge: at rest REST^2 a second; more where the feed rises or falls and where it stands high."""
+    """Return the path of the surge: REST^2 a second; more where the feed rises or falls, or stands high."""
     push = REST**2 + design.feed_variance[lead] + (0.05 * _rough_surge(design, lead)) ** 2
     return driven(design.mid, push, 120.0, 0.05), np.ones(len(design.mid))
 

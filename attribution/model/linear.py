@@ -43,7 +43,7 @@ class Linear(NamedTuple):
 
 
 @njit(cache=True)
-def _working(y, exposure, base, ad, phi, row, index, coefficient, latent, matrix, effects, weight, response):  # noqa: ANN001, ANN202
+def _working(y, exposure, base, ad, phi, row, index, coefficient, latent, matrix, effects, weight, response):
     """Fill weights 1/(phi mu) and y - mu + J theta of observations (R, T), from ``row`` on."""
     for r in range(y.shape[0]):
         for t in range(y.shape[1]):
@@ -113,7 +113,7 @@ class Pull(NamedTuple):
         """Return the penalty at some effects (P,)."""
         names, total = layout.names, 0.0
         if names["gain"].stop > names["gain"].start:
-            b = effects[names["gain"].start]
+            b = float(effects[names["gain"].start])
             total += 0.5 * self.gain * b**2 + self.tilt * b
         return total + float(self.slope @ effects[names["scale"]])
 
@@ -130,7 +130,7 @@ class Pull(NamedTuple):
 
 
 @njit(cache=True)
-def _pull(cover, weight, index, coefficient, felt, regions, k, surge, shock):  # noqa: ANN001, ANN202
+def _pull(cover, weight, index, coefficient, felt, regions, k, surge, shock):
     """Return sum w c^2 Var(G), the rest of the slope by the gain, and the slopes by each region's log scale."""
     bins = cover.shape[0]
     quadratic, tilt, slope = 0.0, 0.0, np.zeros(regions)

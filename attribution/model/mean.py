@@ -44,7 +44,7 @@ class Jacobian(NamedTuple):
 
 
 @njit(cache=True)
-def _felt(effects, scale, contrast, r):  # noqa: ANN001, ANN202
+def _felt(effects, scale, contrast, r):
     """Return exp(u_r), how strongly a region feels a surge; over regions the u_r sum to 0."""
     if scale < 0:
         return 1.0
@@ -55,7 +55,7 @@ def _felt(effects, scale, contrast, r):  # noqa: ANN001, ANN202
 
 
 @njit(cache=True)
-def _expected(exposure, feed_exposure, slots, extra, contrast, columns, loading, paths, effects, base, growth, feed):  # noqa: ANN001, ANN202, PLR0914
+def _expected(exposure, feed_exposure, slots, extra, contrast, columns, loading, paths, effects, base, growth, feed):
     """Fill ``base`` and ``growth`` (R, T) and ``feed`` (T,), posts of the ads apart."""
     n_regions, n_bins = exposure.shape
     big_d, shock, surge, own_feed, first = slots[0], slots[1], slots[2], slots[3], slots[4]
@@ -91,7 +91,9 @@ def _expected(exposure, feed_exposure, slots, extra, contrast, columns, loading,
 
 
 @njit(cache=True)
-def _derivatives(base, growth, feed, slots, extra, contrast, columns, loading, paths, effects, index, coefficient, matrix):  # noqa: ANN001, ANN202, PLR0914
+def _derivatives(
+    base, growth, feed, slots, extra, contrast, columns, loading, paths, effects, index, coefficient, matrix
+):
     """Fill the derivatives by paths, levels, common effects, gain and scales, and the feed's rows."""
     n_regions, n_bins = base.shape
     k_count = paths.shape[1]
@@ -166,8 +168,8 @@ def predict(design: Design, layout: Frame, state: State) -> Mean:
     exposure = design.feed_exposure[layout.lead] if design.fed else feed
     ad = responses(design, layout, state.effects).sum(axis=0)
     _expected(
-        design.exposure, exposure, layout.slots, layout.extra, layout.contrast, layout.columns, layout.loading, state.paths,
-        state.effects, base, growth, feed,
+        design.exposure, exposure, layout.slots, layout.extra, layout.contrast, layout.columns, layout.loading,
+        state.paths, state.effects, base, growth, feed,
     )  # fmt: skip
     if len(state.effects[layout.names["mediator"]]):
         feed += _posts(design, layout, state.effects)
@@ -209,8 +211,8 @@ def differentiate(design: Design, layout: Frame, state: State, mean: Mean) -> Ja
             (amount @ layout.kernel) * design.feed_exposure[layout.lead] / design.width
         )
     _derivatives(
-        mean.base, mean.growth, feed, layout.slots, layout.extra, layout.contrast, layout.columns, layout.loading, state.paths,
-        state.effects, index, coefficient, effects,
+        mean.base, mean.growth, feed, layout.slots, layout.extra, layout.contrast, layout.columns, layout.loading,
+        state.paths, state.effects, index, coefficient, effects,
     )  # fmt: skip
     _ad_derivatives(design, layout, state, effects)
     return Jacobian(index, coefficient, effects)

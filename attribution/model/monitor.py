@@ -11,20 +11,25 @@ The denominator is the best of the null worlds, so E* holds under each of them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy.special import log_ndtr, logsumexp
+from scipy.special import log_ndtr
 
 from attribution.model import fit as fast
 from attribution.model.climb import climb, climb_and_read
-from attribution.model.layout import World, baseline
+from attribution.model.layout import baseline
 from attribution.model.linear import consider
 from attribution.model.mean import predict
+from attribution.model.nulls import nulls
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from attribution.model.design import Design
     from attribution.model.history import Noise
+    from attribution.model.layout import World
     from attribution.model.linear import Bank, Mode
     from attribution.settings import Settings
 
@@ -46,23 +51,6 @@ LIFT_SCALE, INTERVAL_SCALE = 0.2, 0.3
 
 LOOSE = 0.1
 """Tolerance of the climbs of a look, nats."""
-
-NULLS = (
-    World("shared surge", 0.22, 0.06),
-    World("surge felt differently", 0.26, 0.15),
-    World("surge felt very differently", 0.11, 0.40),
-    World("a shock common to all regions", 0.12, 0.15, shock=0.35, shock_from=0.0, kind="shock"),
-    World("a shock felt differently by regions", 0.12, 0.40, shock=0.35, shock_from=0.0, kind="shock"),
-    World("regional noise", 0.04, noise=0.05, kind="noise"),
-    World("strong regional noise", 0.04, noise=0.12, kind="noise"),
-    World("a common shock and regional noise", 0.02, shock=0.35, shock_from=0.0, noise=0.12, kind="shock"),
-    World("shocks of each region's own", 0.025, noise=0.35, noise_tau=30.0, kind="noise"),
-)
-"""Null worlds of an airing with controls; one-region worlds, ``ONE_REGION`` together, come on top."""
-
-ONE_REGION = World("a shock in one region", 0.045, noise=0.5, noise_tau=30.0, kind="one region")
-MOST_REGIONS = 12
-"""At most so many regions, the largest, get a one-region world."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,26 +163,6 @@ def ticks(design: Design, airing: int) -> np.ndarray:
     return np.array(chosen, dtype=int)
 
 
-def nulls(design: Design, airing: int) -> tuple[World, ...]:
-    """Return the null worlds that the data can speak about."""
-    seen = design.share[airing] > 0
-    if seen.all():
-        return fast.worlds(design)
-    level = design.y[:, design.history].sum(axis=1)
-    largest = np.sort(np.argsort(-level, kind="stable")[:MOST_REGIONS])
-    one = [
-        ONE_REGION._replace(
-            name=f"{ONE_REGION.name}, {design.regions[r]}", struck=int(r), weight=ONE_REGION.weight / len(largest)
-        )
-        for r in largest
-    ]
-    worlds = [*NULLS, *one]
-    if not design.fed:  # how differently a surge is felt cannot matter where none is seen
-        plain = [w for w in worlds if not w.kind]
-        worlds = [plain[1]._replace(name="nothing else", weight=sum(w.weight for w in plain)), *worlds[len(plain) :]]
-    return tuple(worlds)
-
-
 def log_bayes(score: np.ndarray, information: np.ndarray, scale: float) -> np.ndarray:
     """Log evidence for a half-normal A > 0 of sd ``scale`` against A = 0, from score and information (methods, 4)."""
     precision = information + scale**-2
@@ -219,24 +187,11 @@ def look(design: Design, noise: Noise, airing: int, before: Look | None, turn: i
     base = chosen[min(1, len(chosen) - 1)]
     anchor = int(np.argmax(design.kernel_weight))
     lead = (
-        before.lead
-        if before and turn % AWAKE_EVERY
-        else _lead(design, noise, airing, base, anchor, starts, settings)
+        before.lead if before and turn % AWAKE_EVERY else _lead(design, noise, airing, base, anchor, starts, settings)
     )
     known = dict(before.known) if before else {}
     fresh: dict[str, tuple[float, float]] = {}
-
-    def ask(world: World) -> None:
-        start = starts.get(world.name) or starts.get(base.name)
-        found = climb_and_read(
-            design, noise, world, anchor, airing, lift_sd=settings.lift_sd, lead=lead, start=start, tolerance=LOOSE
-        )
-        if found is not None:
-            starts[world.name] = found[0]
-            gain = log_bayes(found[1].score[:, 0], found[1].information[:, 0, 0], scale)
-            fresh[world.name] = found[0].evidence, float(logsumexp(gain, b=design.kernel_weight))
-
-    scale = LIFT_SCALE * float(baseline(design)[airing])
+    ask = partial(_ask, design, noise, airing, anchor, lead, base.name, starts, fresh, settings)
     ask(base)
     if base.name not in fresh:
         return None
@@ -254,7 +209,7 @@ def look(design: Design, noise: Noise, airing: int, before: Look | None, turn: i
     awake = [w for w in chosen if w.name in known]
     gaps = np.array([known[w.name][0] for w in awake])
     leader = awake[int(gaps.argmax())]
-    mixed = float(logsumexp([np.log(w.weight) + sum(known[w.name]) for w in awake]))
+    mixed = log_sum([np.log(w.weight) + sum(known[w.name]) for w in awake])
     estimate = _estimate(design, noise, airing, anchor, lead, starts, known, turn, settings)
     return Look(
         log_e=mixed - float(gaps.max()),
@@ -269,10 +224,42 @@ def look(design: Design, noise: Noise, airing: int, before: Look | None, turn: i
     )
 
 
+def _ask(
+    design: Design,
+    noise: Noise,
+    airing: int,
+    anchor: int,
+    lead: int,
+    base: str,
+    starts: dict[str, Mode],
+    fresh: dict[str, tuple[float, float]],
+    settings: Settings,
+    world: World,
+) -> None:
+    """Fit a null world and add to ``fresh`` its log evidence and what the ad gains on it; to ``starts`` its mode."""
+    found = climb_and_read(
+        design, noise, world, anchor, airing, lift_sd=settings.lift_sd, lead=lead,
+        start=starts.get(world.name) or starts.get(base), tolerance=LOOSE,
+    )  # fmt: skip
+    if found is None:
+        return
+    mode, bank = found
+    gain = log_bayes(bank.score[:, 0], bank.information[:, 0, 0], LIFT_SCALE * float(baseline(design)[airing]))
+    starts[world.name] = mode
+    fresh[world.name] = mode.evidence, log_sum(gain + np.log(design.kernel_weight))
+
+
+def log_sum(values: Sequence[float] | np.ndarray) -> float:
+    """Return the log of a sum of exponentials."""
+    array = np.asarray(values, dtype=float)
+    top = float(array.max())
+    return top + float(np.log(np.exp(array - top).sum()))
+
+
 def _plain(chosen: tuple[World, ...], known: dict[str, tuple[float, float]]) -> float:
     """Return the log of the mixture over all null worlds with the ad over the same mixture without it."""
     rows = [(np.log(w.weight), *known[w.name]) for w in chosen if w.name in known]
-    return float(logsumexp([pi + gap + gain for pi, gap, gain in rows]) - logsumexp([pi + gap for pi, gap, _ in rows]))
+    return log_sum([pi + gap + gain for pi, gap, gain in rows]) - log_sum([pi + gap for pi, gap, _ in rows])
 
 
 def _lead(
@@ -341,7 +328,7 @@ def _estimate(
     best = max(found.values())
     known |= {name: (value - best, 0.0) for name, value in found.items()}
     log = np.concatenate([row[1] for row in rows])
-    weight = np.exp(log - logsumexp(log))
+    weight = np.exp(log - log_sum(log))
     mean, var = np.concatenate([row[2] for row in rows]), np.concatenate([row[3] for row in rows])
     centre = float(weight @ mean)
     spread = float(np.sqrt(weight @ (var + (mean - centre) ** 2)))
@@ -357,7 +344,7 @@ def _alone(chosen: tuple[World, ...], known: dict[str, tuple[float, float]]) -> 
     if not one.any() or one.all():
         return -np.inf
     log_pi, value = np.log([w.weight for w in worlds]), np.array([known[w.name][0] for w in worlds])
-    average = [logsumexp(log_pi[m] + value[m]) - logsumexp(log_pi[m]) for m in (one, ~one)]
+    average = [log_sum(log_pi[m] + value[m]) - log_sum(log_pi[m]) for m in (one, ~one)]
     return float(average[0] - average[1])
 
 

@@ -179,7 +179,7 @@ def draw(lean: System, draws: int, rng: np.random.Generator) -> np.ndarray:
     root = np.linalg.cholesky(lean.corner - white.T @ white)
     p = solve_triangular(root, lean.below - white.T @ r, lower=True, check_finite=False)
     long = solve_triangular(root.T, p[:, None] + rng.standard_normal((len(p), draws)), check_finite=False)
-    amount, _ = lapack.dtbtrs(
+    amount, _ = lapack.dtbtrs(  # type: ignore[attr-defined]  made at build time, unknown to stubs
         lower, r[:, None] - white @ long + rng.standard_normal((len(r), draws)), uplo="L", trans="T"
     )
     return amount.T

@@ -69,22 +69,22 @@ class Posts:
         return np.interp(moment, at, near.max(axis=1), right=0.0 if not len(rough) else float(near[-1].max()))
 
 
-def posts(social: pd.DataFrame | None, width: np.ndarray) -> Posts | None:
-    """Return the feed of a canonical social table; None without one, or one too short or coarse for bins of ``width``.
+def posts(social: pd.DataFrame | None, step: float) -> Posts | None:
+    """Return the feed of a canonical social table; None without one, or one too short or coarse for bins of ``step``.
 
     Parameters
     ----------
     social
         ``time``, ``width_s``, ``count``, as :func:`attribution.read_social` returns it.
-    width
-        (T,) seconds of the bins it is to be read over.
+    step
+        Seconds of the counts' own bins.
     """
     if social is None or social.empty:
         return None
     table = social.groupby("time", sort=True)[["count", "width_s"]].agg({"count": "sum", "width_s": "first"})
     begin = table.index.to_numpy(dtype="datetime64[ns]").astype("int64") / 1e9
     size, value = table["width_s"].to_numpy(float), table["count"].to_numpy(float)
-    if np.median(size) > np.median(width) * 4:
+    if np.median(size) > max(8.0, 4.0 * step):
         return None  # too coarse to tell a surge from the spot
     known = np.isfinite(value)
     count, seen = np.where(known, value, 0.0), np.where(known, size, 0.0)

@@ -49,9 +49,7 @@ def evidence(design: Design, noise: Noise, airing: int, settings: Settings) -> E
     return _paths(design, airing, settings, chosen, found)
 
 
-def _paths(
-    design: Design, airing: int, settings: Settings, chosen: np.ndarray, found: list[Look | None]
-) -> Evidence:
+def _paths(design: Design, airing: int, settings: Settings, chosen: np.ndarray, found: list[Look | None]) -> Evidence:
     """Return the looks as paths; looks at which no world could be fitted are left out."""
     close = design.start + design.width
     rows = [(float(close[n - 1]), now) for n, now in zip(chosen, found, strict=True) if now is not None]

@@ -26,10 +26,20 @@ MODE_STEP = 0.15
 """Log steps of the grid over the mode of the lag (at most 25 points): finer than strong data can tell."""
 
 
-def response_bank(settings: Settings) -> tuple[tuple[Kernel | Delayed, ...], np.ndarray, np.ndarray]:
-    """Return the kernels to average over (stream delay folded in), their lags' modes before it, their prior weights.
+CLOCK = {-1.3: 0.25, 0.0: 0.5, 1.3: 0.25}
+"""Offset of the airings' clock in its sds, and weight: three points for a normal."""
 
-    A grid over the log of the mode (a normal prior around ``response_peak``) times the shapes of the family.
+CLOCK_MATTERS_S = 0.5
+"""A clock surer than this is taken at its word."""
+
+
+def response_bank(
+    settings: Settings,
+) -> tuple[tuple[Kernel | Delayed, ...], np.ndarray, np.ndarray, np.ndarray]:
+    """Return the kernels to average over (stream delay folded in), their modes before it, clock offsets and weights.
+
+    A grid over the log of the mode (a normal prior around ``response_peak``) times the shapes of the family, times
+    what the airings' clock may be off by (``clock_sd``; methods, section 8).
     """
     peak, spread = seconds(settings.response_peak), settings.response_peak_logsd
     points = 2 * int(np.clip(np.ceil(2.4 * spread / MODE_STEP), 4, 12)) + 1
@@ -41,22 +51,28 @@ def response_bank(settings: Settings) -> tuple[tuple[Kernel | Delayed, ...], np.
     else:
         shapes = [(settings.kernel, None, 0.0, 1.0)]
     delay, delay_sd = settings.delay
-    kernels, weights, peaks = [], [], []
+    unsure = settings.clock_sd if settings.clock_sd and settings.clock_sd >= CLOCK_MATTERS_S else 0.0
+    offsets = {z * unsure: weight for z, weight in CLOCK.items()} if unsure else {0.0: 1.0}
+    rows = []
     for mode, outer in zip(modes, mode_weight, strict=True):
         for family, shape, tail, inner in shapes:
             own = {} if shape is None else {"shape": shape}
             kernel = Kernel(family=family, mode=float(mode), tail=tail, **own)
-            kernels.append(delayed(kernel, delay, delay_sd) if delay > 0 or delay_sd > 0 else kernel)
-            weights.append(outer * inner)
-            peaks.append(mode)
-    weight = np.array(weights)
-    return tuple(kernels), np.array(peaks), weight / weight.sum()
+            kernel = delayed(kernel, delay, delay_sd) if delay > 0 or delay_sd > 0 else kernel
+            rows += [(kernel, float(mode), offset, outer * inner * weight) for offset, weight in offsets.items()]
+    weight = np.array([row[3] for row in rows])
+    return (
+        tuple(row[0] for row in rows),
+        np.array([row[1] for row in rows]),
+        np.array([row[2] for row in rows]),
+        weight / weight.sum(),
+    )
 
 
 def window_seconds(settings: Settings, length: np.ndarray, step: float) -> np.ndarray:
     """Return (J,) seconds after onset that hold 95% of the response (or as set), whole bins, at least one."""
     if settings.window == "auto":
-        kernels, _, weight = response_bank(settings)
+        kernels, _, _, weight = response_bank(settings)
         central = kernels[int(np.argmax(weight))]
         span = float(central.quantile(0.95)) + np.where(length > LONG_AIRING_S, length, 0.0)
         span = np.ceil(span / 15.0) * 15.0

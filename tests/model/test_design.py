@@ -97,7 +97,7 @@ def test_overlapping_responses_are_one_group_and_distant_ones_are_not():
 def test_the_automatic_window_holds_most_of_the_response_in_whole_bins():
     short, day = np.array([30.0]), np.array([15 * 86400.0])
     span = window_seconds(at.Settings(response_peak="10s"), short, 1.0)[0]
-    kernels, _, weight = response_bank(at.Settings(response_peak="10s"))
+    kernels, _, _, weight = response_bank(at.Settings(response_peak="10s"))
     assert kernels[int(np.argmax(weight))].cdf(span) >= 0.95
     assert window_seconds(at.Settings(), short, 60.0)[0] % 60 == 0
     assert window_seconds(at.Settings(), day, 86400.0)[0] >= 15 * 86400

@@ -3,7 +3,17 @@
 import numpy as np
 import pytest
 
-from attribution.model.field import accumulate, averaging, covariances, driven, factorise, ou, quadratic, solve_upper, stack
+from attribution.model.field import (
+    accumulate,
+    averaging,
+    covariances,
+    driven,
+    factorise,
+    ou,
+    quadratic,
+    solve_upper,
+    stack,
+)
 
 MID = np.cumsum(np.array([1.0, 2.0, 2.0, 5.0, 10.0, 3.0, 1.0, 1.0]))
 

@@ -7,8 +7,7 @@ from attribution.model import layout as layouts
 from attribution.model import mean as model
 from attribution.model.fit import STEP
 from attribution.model.history import learn
-from attribution.model.monitor import NULLS, ONE_REGION
-
+from attribution.model.nulls import NULLS, ONE_REGION
 
 EVERY = [*layouts.WORLDS, *NULLS[3:], ONE_REGION._replace(struck=1), STEP]
 

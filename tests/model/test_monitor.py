@@ -15,7 +15,6 @@ from attribution.model.fit import middle
 from attribution.model.history import learn
 from attribution.model.watching import evidence
 
-
 BRIEF = at.Settings(response_peak="10s", response_peak_logsd=0.2, window="60s")
 
 
