@@ -179,9 +179,8 @@ def draw(lean: System, draws: int, rng: np.random.Generator) -> np.ndarray:
     root = np.linalg.cholesky(lean.corner - white.T @ white)
     p = solve_triangular(root, lean.below - white.T @ r, lower=True, check_finite=False)
     long = solve_triangular(root.T, p[:, None] + rng.standard_normal((len(p), draws)), check_finite=False)
-    amount, _ = lapack.dtbtrs(  # type: ignore[attr-defined]  made at build time, unknown to stubs
-        lower, r[:, None] - white @ long + rng.standard_normal((len(r), draws)), uplo="L", trans="T"
-    )
+    right = r[:, None] - white @ long + rng.standard_normal((len(r), draws))
+    amount, _ = lapack.dtbtrs(lower, right, uplo="L", trans="T")  # type: ignore[attr-defined]  unknown to stubs
     return amount.T
 
 

@@ -284,6 +284,6 @@ def learn(
         cost,
         begin,
         method="Nelder-Mead",
-        options={"initial_simplex": simplex, "xatol": 0.03, "fatol": 0.05, "maxfev": 220},
+        options={"initial_simplex": simplex, "xatol": 0.05, "fatol": 0.1, "maxfev": 140},
     )
     return Wander(*np.exp(found.x))
