@@ -222,7 +222,7 @@ def obstacle(case: Case) -> str:
     """
     fires = case.passed or case.plain or case.stands_clear
     found = {
-        "blurred": case.blurred,
+        "blurred": case.blurred and not case.unlike_placebos,
         "explained": fires and _other_world(case) and not (standing(case) == 2 and case.explained_kind in COMPARED),
         "one region": fires and not case.passed and case.one_region >= ONE_REGION,
         "surge": not case.controls and not case.fed and case.surge_overlaps,

@@ -98,15 +98,17 @@ def climb_and_read(
     noise: Noise,
     world: layouts.World,
     kernel: int,
-    airing: int,
+    targets: np.ndarray,
     *,
     lift_sd: float,
     lead: int,
     start: Mode | None,
     tolerance: float,
+    amount: np.ndarray | None = None,
+    null: int | None = None,
 ) -> tuple[Mode, Bank] | None:
-    """Climb without the effect of ``airing``, and read every kernel of it off the last linearisation."""
-    return _climb(design, noise, world, kernel, lift_sd, lead, start, None, airing, tolerance, np.array([airing]))  # pyright: ignore[reportReturnType]  with targets there is a bank
+    """Climb, and read every kernel of the airings ``targets`` off the last linearisation; else as :func:`climb`."""
+    return _climb(design, noise, world, kernel, lift_sd, lead, start, amount, null, tolerance, targets)  # pyright: ignore[reportReturnType]  with targets there is a bank
 
 
 def _climb(
@@ -131,6 +133,7 @@ def _climb(
     state.effects[~free] = 0.0
     mean = model.predict(design, layout, state)
     value = objective(design, noise, layout, state, mean)
+    held: Pull | None = None
     for _ in range(ITERATIONS):
         linear = linearise(design, noise, layout, state, mean)
         columns = [linear.jacobian.effects[:, free], linear.response[:, None]]
@@ -138,9 +141,10 @@ def _climb(
             columns.insert(1, basis_columns(design, layout, state, targets))
         try:
             factor, gram = marginal(layout, linear, np.concatenate(columns, axis=1))
-            held = pull(design, layout, mean, linear, factor)
+            if held is None or tolerance <= TOLERANCE:  # a look starts beside its mode: once is enough
+                held = pull(design, layout, mean, linear, factor)
             held.into(layout, gram, free)
-            own = gram if targets is None else gram[np.ix_([*range(n), -1], [*range(n), -1])]
+            own = gram if targets is None else _part(gram, np.arange(n), 1)
             effects, lower = _solve(layout, own, free)
         except (FloatingPointError, np.linalg.LinAlgError):
             return None
@@ -154,7 +158,17 @@ def _climb(
     evidence -= np.log(np.diagonal(lower)).sum() + np.log(layout.prior_sd[free]).sum()
     amounts = state.effects[layout.names["incremental"]].copy()
     mode = Mode(world, noise, kernel, layout, state, float(evidence), amounts)
-    return mode, None if targets is None else read(design, layout, nuisances(layout, targets), targets, factor, gram)
+    if targets is None:
+        return mode, None
+    nuisance = nuisances(layout, targets)
+    left = np.flatnonzero(nuisance[free])
+    return mode, read(design, layout, nuisance, targets, factor, _part(gram, left, gram.shape[1] - n))
+
+
+def _part(gram: np.ndarray, kept: np.ndarray, tail: int) -> np.ndarray:
+    """Return the gram of some of its first columns and of its last ``tail``."""
+    chosen = np.concatenate([kept, np.arange(len(gram) - tail, len(gram))])
+    return gram[np.ix_(chosen, chosen)]
 
 
 def _uphill(

@@ -20,7 +20,6 @@ from scipy.special import log_ndtr
 from attribution.model import fit as fast
 from attribution.model.climb import climb, climb_and_read
 from attribution.model.layout import baseline
-from attribution.model.linear import consider
 from attribution.model.mean import predict
 from attribution.model.nulls import nulls
 
@@ -238,8 +237,8 @@ def _ask(
 ) -> None:
     """Fit a null world and add to ``fresh`` its log evidence and what the ad gains on it; to ``starts`` its mode."""
     found = climb_and_read(
-        design, noise, world, anchor, airing, lift_sd=settings.lift_sd, lead=lead,
-        start=starts.get(world.name) or starts.get(base), tolerance=LOOSE,
+        design, noise, world, anchor, np.array([airing]), lift_sd=settings.lift_sd, lead=lead,
+        start=starts.get(world.name) or starts.get(base), tolerance=LOOSE, null=airing,
     )  # fmt: skip
     if found is None:
         return
@@ -312,14 +311,15 @@ def _estimate(
             continue
         start = starts.get(name) or starts.get("with surge felt differently")
         amount = None if start else fast.rough(design)
-        mode = climb(
-            design, noise, world, anchor, lift_sd=settings.lift_sd, lead=lead, start=start, amount=amount,
-            tolerance=LOOSE,
+        reached = climb_and_read(
+            design, noise, world, anchor, np.arange(len(design.onset)), lift_sd=settings.lift_sd, lead=lead,
+            start=start, amount=amount, tolerance=LOOSE,
         )  # fmt: skip
-        if mode is None:
+        if reached is None:
             continue
+        mode, bank = reached
         starts[name] = mode
-        mean, var, gain = _posterior(consider(design, mode), prior, airing)
+        mean, var, gain = _posterior(bank, prior, airing)
         found[name] = mode.evidence
         weight = mode.evidence - gain[mode.kernel] + np.log(world.weight) + gain + np.log(design.kernel_weight)
         rows.append((mode.evidence, weight, mean * within, var * within**2))
