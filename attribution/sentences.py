@@ -320,6 +320,8 @@ def changing(case: Case, word: str) -> tuple[str, ...]:
         rows.append(
             "a region that does not get the ad, named in the airings' regions column, would lift this to rung 3."
         )
+    elif word == "association":
+        rows.append("regions without the ad that follow the exposed ones before it would lift this to rung 3.")
     if standing(case) == 3 and word in CLAIMS:
         rows.append("drawing the holdout regions by lot, and saying so in the assignment column, would make it rung 5.")
     if word == "undecided" and np.isfinite(case.detectable):

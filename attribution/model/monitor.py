@@ -377,5 +377,5 @@ def over_time(sd: np.ndarray, scale: float, alpha: float) -> np.ndarray:
 
     ``sd sqrt((1 + sd^2/s^2) [log(1 + s^2/sd^2) + 2 log(1/alpha)])``, s = ``scale``.
     """
-    ratio = (sd / scale) ** 2
+    ratio = np.maximum(sd / scale, 1e-9) ** 2  # before the first viewer is served nothing is uncertain
     return sd * np.sqrt((1 + ratio) * (np.log1p(1 / ratio) - 2 * np.log(alpha)))
