@@ -42,8 +42,8 @@ ASLEEP, AWAKE_EVERY, AGAIN_EVERY, NEAR = 12.0, 5, 3, 3.0
 """A null world 12 nats behind the best is fitted at every fifth look; the others at every third, and at every look
 where the evidence is within 3 nats of the line or above it."""
 
-SLIGHT = 6.0
-"""With the ad, a world so many nats behind weighs too little to be fitted at each look."""
+SLIGHT = 4.0
+"""With the ad, a world so many nats behind (2% of the weight) is fitted at every fifth look only."""
 
 LIFT_SCALE, INTERVAL_SCALE = 0.2, 0.3
 """Sds of the half-normal of E* and of the normal mixture of the interval over time, in window baselines."""
@@ -177,9 +177,9 @@ def look(design: Design, noise: Noise, airing: int, before: Look | None, turn: i
     before
         The look before: climbs begin where its climbs ended.
     turn
-        Number of the look. The plain worlds and the common shocks are fitted at every look; the others at every
-        third, at once whenever the evidence comes within ``NEAR`` nats of the line, and far behind at every fifth.
-        In between a world keeps its distance to the plain one.
+        Number of the look. The plain world is fitted at every look; the others at every third, at every one while the
+        evidence is within ``NEAR`` nats of the line or above it, and far behind at every fifth. In between a world
+        keeps its distance to the plain one.
     """
     starts = dict(before.starts) if before else {}
     chosen = nulls(design, airing)
@@ -195,12 +195,10 @@ def look(design: Design, noise: Noise, airing: int, before: Look | None, turn: i
     if base.name not in fresh:
         return None
     level = fresh[base.name][0]
-    for world in (w for w in chosen if w is not base and w.kind in {"", "shock"}):
-        ask(world)
-    known |= {name: (value - level, gain) for name, (value, gain) in fresh.items()}
+    known[base.name] = (0.0, fresh[base.name][1])
     near = _plain(chosen, known) > -np.log(settings.alpha) - NEAR
     best = max(gap for gap, _ in known.values())
-    for world in (w for w in chosen if w.name not in fresh):
+    for world in (w for w in chosen if w is not base):
         far = known.get(world.name, (best, 0.0))[0] < best - ASLEEP
         if world.name not in known or turn % (AWAKE_EVERY if far else 1 if near else AGAIN_EVERY) == 0:
             ask(world)
@@ -305,7 +303,7 @@ def _estimate(
     found: dict[str, float] = {}
     prior = (settings.lift_sd * baseline(design)) ** 2
     within = design.window_mass[:, airing]
-    for world in fast.worlds(design):
+    for world in _alternatives(design):
         name = f"with {world.name}"
         if known.get(name, (0.0,))[0] < -SLIGHT and turn % AWAKE_EVERY:
             continue
@@ -361,6 +359,15 @@ def floor(design: Design, noise: Noise, airing: int, kernel: int, base: np.ndarr
 def expected(design: Design, airing: int, base: np.ndarray) -> float:
     """Return the conversions expected without the ad inside the window, where it was seen."""
     return float(base[design.share[airing] > 0].sum(axis=0) @ design.inside(airing))
+
+
+def _alternatives(design: Design) -> list[World]:
+    """Return the worlds of an estimate at a look: those of the fit, the first two, which hardly differ, as one."""
+    first, *rest = fast.worlds(design)
+    if rest and not first.kind and not rest[0].kind:
+        rest[0] = rest[0]._replace(weight=first.weight + rest[0].weight)
+        return rest
+    return [first, *rest]
 
 
 def _posterior(bank: Bank, prior: np.ndarray, airing: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
