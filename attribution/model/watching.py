@@ -15,6 +15,7 @@ import numpy as np
 from attribution.model.control import joint
 from attribution.model.layout import baseline
 from attribution.model.monitor import INTERVAL_SCALE, Evidence, Look, look, over_time, ticks
+from attribution.model.nulls import MOST_REGIONS
 
 if TYPE_CHECKING:
     from attribution.model.design import Design
@@ -30,6 +31,7 @@ _lock = Lock()
 
 def evidence(design: Design, noise: Noise, airing: int, settings: Settings) -> Evidence:
     """Return the paths of the evidence of one airing at every look so far (methods, section 4)."""
+    design = design.pooled(MOST_REGIONS)
     chosen = ticks(design, airing)
     marks = _marks(design, noise, airing, settings, chosen)
     found: list[Look | None] = []
