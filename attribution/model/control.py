@@ -35,10 +35,14 @@ class Credibility(NamedTuple):
 def _streams(design: Design, airing: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return start and width of the data's bins with both streams known, exposed, control, mask of the history."""
     start, width, y = design.fine
-    seen = design.share[airing] > 0
+    seen, known = design.share[airing] > 0, _known(design)
     exposed, control = y[seen].sum(axis=0), y[~seen].sum(axis=0)
-    known = np.isfinite(exposed) & np.isfinite(control)
     return start[known], width[known], exposed[known], control[known], start[known] < design.onset[airing] - 1e-9
+
+
+def _known(design: Design) -> np.ndarray:
+    """Return (T',) mask of the data's bins in which every region is known."""
+    return np.isfinite(design.fine[2]).all(axis=0)
 
 
 def joint(design: Design, airing: int, close: float) -> tuple[np.ndarray, np.ndarray]:
@@ -49,10 +53,7 @@ def joint(design: Design, airing: int, close: float) -> tuple[np.ndarray, np.nda
     after = live & ~before
     if history < 10 or not after.any() or control[before].sum() < 1 or exposed[before].sum() < 1:
         return np.empty(0), np.empty(0)
-    kernel = np.zeros(int(live.sum()))
-    best = int(np.argmax(design.kernel_weight))
-    rate = np.interp(start[after] + width[after] / 2, design.mid, design.mass[best, airing] / design.width)
-    kernel[history:] = rate / max(rate.max(), 1e-12) if rate.max() > 0 else 0.0
+    kernel = np.where(before, 0.0, design.pulse[airing][_known(design)])[live]
     log_e = joint_filter_log_e(
         exposed[live],
         control[live],
@@ -89,7 +90,8 @@ def credibility(design: Design, noise: Noise, airing: int) -> Credibility:
     _start, width, exposed, control, before = _streams(design, airing)
     exposed, control = exposed[before], control[before]
     seen = design.share[airing] > 0
-    level = np.maximum(np.nansum(design.fine[2], axis=1), 1e-9)
+    past = design.fine[0] < design.onset[airing] - 1e-9
+    level = np.maximum(np.nansum(design.fine[2][:, past], axis=1), 1e-9)
     weight = (level[seen] / level[seen].sum()) @ (level[seen] / level[seen].sum())
     weight += (level[~seen] / level[~seen].sum()) @ (level[~seen] / level[~seen].sum())
     step = float(np.median(width)) if len(width) else 1.0

@@ -75,6 +75,10 @@ class Design:
     fine
         The data's own bins, for the noise and the watched test: (T',) starts and widths in seconds, (R, T') counts,
         NaN where unknown.
+    pulse
+        (J, T') rate of the likeliest response in the data's own bins, 1 at its peak, wherever the data end.
+    whole
+        Whether the last bin with data is as wide as it will ever be: one that still grows is no look of its own.
     """
 
     airings: np.ndarray
@@ -106,6 +110,8 @@ class Design:
     window_mass: np.ndarray
     history: np.ndarray
     fine: tuple[np.ndarray, np.ndarray, np.ndarray]
+    pulse: np.ndarray
+    whole: bool = True
     memory: dict = field(default_factory=dict, repr=False, compare=False)
     """What was worked out of this design before, by name and arguments; see :func:`remembered`."""
 
@@ -135,8 +141,45 @@ class Design:
         overlap = np.minimum(self.start + self.width, high) - np.maximum(self.start, low)
         return np.clip(overlap / self.width, 0.0, 1.0)
 
+    def begun(self, count: int) -> np.ndarray:
+        """(J,) mask of the airings that had begun when the first ``count`` bins had arrived."""
+        return self.onset < self.start[count - 1] + self.width[count - 1] - 1e-9
+
+    def _of(self, some: np.ndarray) -> Design:
+        """Return the design of some airings, (J,) mask."""
+        if some.all():
+            return self
+        per_airing = ("airings", "share", "onset", "length", "window", "full_window", "pulse")
+        own = {name: getattr(self, name)[some] for name in per_airing}
+        return replace(self, memory={}, mass=self.mass[:, some], **own)
+
+    def pooled(self, most: int) -> Design:
+        """Return the design with its ``most`` largest regions, the others summed by the airings that they saw.
+
+        A look at 60 regions costs a hundred times a look at 12; small regions add little to a control but their sum.
+        """
+        level = self.y[:, self.history].sum(axis=1)
+        small = np.argsort(-level, kind="stable")[most:]
+        if len(small) < 2:
+            return self
+        pattern = [tuple(saw) for saw in (self.share[:, small] > 0).T]
+        single = np.setdiff1d(np.arange(len(level)), small)
+        rows = [np.array([r]) for r in single]
+        rows += [small[[p == want for p in pattern]] for want in sorted(set(pattern))]
+        add = np.zeros((len(rows), len(level)))
+        for g, row in enumerate(rows):
+            add[g, row] = 1.0
+        part = add * np.maximum(level, 1e-9)  # what a region's seconds count for in a sum: its level before the airing
+        names = [self.regions[row[0]] for row in rows[: len(single)]]  # a world is known by its region's name
+        names += [f"smaller regions ({len(row)} from {self.regions[row[0]]})" for row in rows[len(single) :]]
+        return replace(
+            self, memory={}, y=add @ self.y, exposure=(part / part.sum(axis=1, keepdims=True)) @ self.exposure,
+            share=self.share @ add.T, regions=tuple(names), fine=(*self.fine[:2], add @ self.fine[2]),
+        )  # fmt: skip
+
     def first(self, count: int) -> Design:
-        """Return the design as it was when its first ``count`` bins had arrived."""
+        """Return the design as it was when its first ``count`` bins had arrived: without what had not begun by then."""
+        self = self._of(self.begun(count))  # noqa: PLW0642  from here on these airings are all there are
         close = float(self.start[count - 1] + self.width[count - 1])
         ahead = 1 if self.posts is not None and self.ahead else 0
         # The bin ahead is as wide as the longest lead and begins where the data end.
@@ -148,7 +191,7 @@ class Design:
         cut = replace(
             self, memory={}, start=start, width=width, y=pad(self.y), exposure=pad(self.exposure), window=window,
             ahead=ahead, feed=feed, feed_exposure=seen, feed_variance=variance, breaks=pad(self.breaks),
-            mass=pad(self.mass), history=np.append(self.history[:count], np.zeros(ahead, dtype=bool)),
+            mass=pad(self.mass), history=np.append(self.history[:count], np.zeros(ahead, dtype=bool)), whole=True,
         )  # fmt: skip
         inside = np.array([cut.inside(j) for j in range(len(window))])
         basis, coefficient = laid.basis(cut.mass, self.kernel_weight, 1e-5)
@@ -218,7 +261,7 @@ def build(
     leads, lead_weight = _leads(step) if found else (np.empty(0), np.empty(0))
     ahead = 1 if len(leads) and leads[-1] > 0 else 0
     close = float(start[-1] + width[-1])
-    edge = adaptive_bins(start, width, onset, window)
+    edge, whole = _bins(start, width, at, window_seconds(settings, length, step), members, others)
     low = np.append(start[edge], [close] * ahead)
     high = np.concatenate([start[edge[1:] - 1] + width[edge[1:] - 1], [close], [close + leads[-1]] if ahead else []])
     y, exposure = (np.pad(np.add.reduceat(a, edge, axis=0).T, ((0, 0), (0, ahead))) for a in (total, seen))
@@ -248,8 +291,29 @@ def build(
         break_kind=kinds,
         history=high <= onset.min() + 1e-9,
         fine=(start, width, np.where(seen > 0.5 * width[:, None], total, np.nan).T),
-        **_responses(airings, members, settings, exposures, low, high, onset, cut, span, ahead),
+        whole=whole,
+        **_responses(airings, members, settings, exposures, low, high, onset, cut, span, ahead, (start, width)),
     )
+
+
+def _bins(
+    start: np.ndarray, width: np.ndarray, at: np.ndarray, window: np.ndarray, members: np.ndarray, others: np.ndarray
+) -> tuple[np.ndarray, bool]:
+    """Return where the model's bins begin, and whether the last of them is complete.
+
+    Bins are as fine before an airing that is due as they will be once it is on air: a look back must find the bins
+    that the look of the time had. ``at`` and ``window`` (A,) are of all airings.
+    """
+    near, end = list(members), float((at + window)[members].max())
+    for j in np.argsort(at, kind="stable"):
+        if j not in members and j not in others and at[members].min() <= at[j] < end:
+            near.append(int(j))
+            end = max(end, float(at[j] + window[j]))
+    edge = adaptive_bins(
+        np.append(start, start[-1] + width[-1]), np.append(width, width[-1]), at[near], window[near]
+    )  # a bin more: only what begins next ends the last
+    whole = bool(edge[-1] == len(start))
+    return edge[: len(edge) - whole], whole
 
 
 def _leads(step: float) -> tuple[np.ndarray, np.ndarray]:
@@ -268,6 +332,7 @@ def _responses(
     cut: np.ndarray,
     span: np.ndarray,
     ahead: int,
+    fine: tuple[np.ndarray, np.ndarray],
 ) -> dict[str, Any]:
     """Return the design's fields about kernels: the bank, its masses in the bins and its basis."""
     kernels, peak, shift, weight = response_bank(settings)
@@ -275,7 +340,20 @@ def _responses(
     mass, within = laid.mass(airings, members, exposures, kernels, shift, low, high, onset, cut, long)
     mass[..., len(low) - ahead :] = 0.0
     basis, coefficient = laid.basis(mass, weight, 1e-6)
+    best = int(np.argmax(weight))
+    horizon = np.maximum(onset + 2 * float(kernels[best].quantile(0.5)) + long + shift[best], high[-1]).max() - high[-1]
+    step = fine[1][-1]
+    begin = np.concatenate([fine[0], fine[0][-1] + step * np.arange(1, 2 + int(np.ceil(horizon / step)))])
+    size = np.concatenate([fine[1], np.full(len(begin) - len(fine[1]), step)])
+    rate = (
+        laid.mass(airings, members, exposures, (kernels[best],), shift[[best]], begin, begin + size, onset, cut, long)[
+            0
+        ][0]
+        / size
+    )
+    rate /= np.maximum(rate.max(axis=1, keepdims=True), 1e-300)
     return {
+        "pulse": rate[:, : len(fine[0])],
         "kernels": kernels,
         "peak": peak,
         "kernel_weight": weight,

@@ -190,7 +190,8 @@ def _mixture(design: Design, noise: Noise, modes: list[Mode], found: list[Compon
         mean=mean,
         cov=cov,
         window_mean=mean * inside,
-        window_sd=np.sqrt(np.maximum(np.diagonal(cov, axis1=1, axis2=2), 0.0)) * inside,
+        # A kernel of which nothing can have arrived yet says 0 for sure: a point, but one that quantiles can pass.
+        window_sd=np.maximum(np.sqrt(np.maximum(np.diagonal(cov, axis1=1, axis2=2), 0.0)) * inside, 1e-9),
     )
 
 

@@ -42,7 +42,8 @@ def observed(
     seconds_seen = np.where(usable, width[:, None] * complete, 0.0)
     total = np.where(usable, total, 0.0)
     if len(labels) > 1 and not _controlled(airings, members, labels):
-        return ("all",), *_together(total, seconds_seen, width)
+        before = counts.seconds[used] < moments(airings)[0][members].min()
+        return ("all",), *_together(total, seconds_seen, width, before)
     return labels, total, seconds_seen
 
 
@@ -52,13 +53,16 @@ def _controlled(airings: pd.DataFrame, members: np.ndarray, regions: tuple[str, 
     return any(name and not set(regions) <= set(name.split("|")) for name in named)
 
 
-def _together(total: np.ndarray, seen: np.ndarray, width: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _together(
+    total: np.ndarray, seen: np.ndarray, width: np.ndarray, before: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Sum regions (T, R) into one series (T, 1): without a control, contrasts between regions say nothing of the ad.
 
     Regions may be copies of one another (several collectors of one feed): only their sum has a learnable noise. Where
-    some regions are missing the sum counts as observed by the share that the others usually hold.
+    some regions are missing the sum counts as observed by the share that the others hold ``before`` the airing, (T,)
+    mask: what they do later must not change what was seen earlier.
     """
-    level = total.sum(axis=0) / np.maximum(seen.sum(axis=0), 1e-9)
+    level = total[before].sum(axis=0) / np.maximum(seen[before].sum(axis=0), 1e-9)
     part = level / max(level.sum(), 1e-9)
     covered = (seen / width[:, None]) @ part
     return total.sum(axis=1, keepdims=True), (covered * width)[:, None]

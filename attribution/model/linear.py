@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numba import njit
-from scipy.linalg import solve_triangular
+from scipy.linalg.lapack import dtrtrs
 
 from attribution.model import mean as model
 from attribution.model.field import Factor, accumulate, covariances, factorise
@@ -245,7 +245,7 @@ def read(
     lower = np.linalg.cholesky(gram[:n, :n] + np.diag(precision))
     target = gram[:n, n:].copy()
     target[:, -1] += precision * layout.prior_mean[nuisance]
-    white = solve_triangular(lower, target, lower=True, check_finite=False)
+    white = dtrtrs(lower, target, lower=1)[0]
     rest = gram[n:, n:] - white.T @ white
     coefficient = design.coefficient[:, targets]
     inner = rest[:-1, :-1].reshape(len(targets), size, len(targets), size)

@@ -147,7 +147,7 @@ def split(design: Design, layout: Frame, effects: np.ndarray) -> np.ndarray:
     if not len(layout.splitter):
         return design.share
     change = np.ones_like(design.share)
-    np.add.at(change, layout.splitter, effects[layout.names["deviation"]][:, None] * layout.turn)
+    _added(change, layout.splitter, effects[layout.names["deviation"]], layout.turn)
     return design.share * change
 
 
@@ -156,8 +156,16 @@ def _shape(layout: Frame, effects: np.ndarray) -> np.ndarray:
     if not len(layout.owner):
         return layout.kernel
     shape = layout.kernel.copy()
-    np.add.at(shape, layout.owner, effects[layout.names["misfit"]][:, None] * layout.misfit)
+    _added(shape, layout.owner, effects[layout.names["misfit"]], layout.misfit)
     return shape
+
+
+@njit(cache=True)
+def _added(total, owner, value, rows):
+    """Add ``value`` (V,) times ``rows`` (V, n) to the rows of ``total`` (J, n) that own them, in place."""
+    for v in range(len(owner)):
+        for t in range(rows.shape[1]):
+            total[owner[v], t] += value[v] * rows[v, t]
 
 
 def predict(design: Design, layout: Frame, state: State) -> Mean:
@@ -225,13 +233,28 @@ def _ad_derivatives(design: Design, layout: Frame, state: State, effects: np.nda
     shaped = _shape(layout, value)
     effects[:, names["incremental"]] = ad_columns(design, layout, value, shaped).T
     used = layout.prior_sd > 0
-    for i, (j, row) in enumerate(zip(layout.splitter, layout.turn, strict=True)):
-        place = names["deviation"].start + i
-        if used[place] and amount[j] != 0.0:
-            column = (amount[j] * (design.share[j] * row)[:, None] * shaped[j] * layout.seen).ravel()
-            effects[: len(column), place] = column
-    for i, (row, j) in enumerate(zip(layout.misfit, layout.owner, strict=True)):
-        place = names["misfit"].start + i
-        if used[place] and amount[j] != 0.0:
-            column = (amount[j] * design.share[j][:, None] * row * layout.seen).ravel()
-            effects[: len(column), place] = column
+    for name, owner, rows, columns in (
+        ("deviation", layout.splitter, layout.turn, shaped),
+        ("misfit", layout.owner, np.ones((len(layout.owner), len(design.regions))), layout.misfit),
+    ):
+        if len(owner):
+            place = names[name].start
+            _spread(design.share, layout.seen, amount, used, owner, rows, columns, name == "misfit", place, effects)
+
+
+@njit(cache=True)
+def _spread(share, seen, amount, used, owner, rows, columns, own, place, matrix):
+    """Fill columns from ``place`` on: amount x share x ``rows`` (V, R) x a row of ``columns`` x share seen.
+
+    That row is each direction's ``own``, or its airing's.
+    """
+    n_regions, n_bins = seen.shape
+    for v in range(len(owner)):
+        j = owner[v]
+        if not used[place + v] or amount[j] == 0.0:
+            continue
+        for r in range(n_regions):
+            level = amount[j] * share[j, r] * rows[v, r]
+            if level != 0.0:
+                for t in range(n_bins):
+                    matrix[r * n_bins + t, place + v] = level * columns[v if own else j, t] * seen[r, t]

@@ -150,7 +150,8 @@ def ticks(design: Design, airing: int) -> np.ndarray:
     arrived = np.einsum("m,mt->t", design.kernel_weight, np.cumsum(design.mass[:, airing, : design.known], axis=1))
     enough = close[np.searchsorted(arrived, WATCHED)] if arrived[-1] > WATCHED else np.inf
     chosen, due = [], 0.0
-    for t in np.flatnonzero(close > 1e-9):
+    last = design.known - (not design.whole)
+    for t in np.flatnonzero(close[:last] > 1e-9):
         if close[t] >= due - 1e-9:
             chosen.append(t + 1)
             step = next((step for until, step in TICKS if close[t] < until - 1e-9), None)

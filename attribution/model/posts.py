@@ -57,13 +57,17 @@ class Posts:
         if n < 6 * block:
             return np.zeros_like(moment)
         span = block * self.step
-        total = np.diff(self.counted[: n + 1 : 1], prepend=0.0)[1:]
-        mean = np.convolve(total, np.full(block, 1.0 / block), mode="valid")
-        level = max(float(np.median(mean)), 1e-9)
+        posts, seen = (path[block : n + 1] - path[: n + 1 - block] for path in (self.counted, self.observed))
+        known = seen > 0.75 * span  # an outage of the feed is no slope
+        mean = np.where(known, posts, 0.0) / np.where(known, seen, 1.0)
+        both = known[block:] & known[:-block]
+        if not both.any():
+            return np.zeros_like(moment)
+        level = max(float(np.median(mean[known])), 1e-9)
         slope = (mean[block:] - mean[:-block]) / level / span
         height = np.maximum(0.5 * (mean[block:] + mean[:-block]) / level, 0.2)
-        usual = float(np.median(slope**2 / height)) / 0.455  # the median of a squared normal is .455 of its mean
-        rough = np.maximum(slope**2 - 3.0 * usual * height, 0.0) * LASTS_S
+        usual = float(np.median((slope**2 / height)[both])) / 0.455  # the median of a squared normal: .455 of its mean
+        rough = np.where(both, np.maximum(slope**2 - 3.0 * usual * height, 0.0), 0.0) * LASTS_S
         at = self.edges[block : block + len(rough)]
         near = np.lib.stride_tricks.sliding_window_view(np.pad(rough, block // 2, mode="edge"), 2 * (block // 2) + 1)
         return np.interp(moment, at, near.max(axis=1), right=0.0 if not len(rough) else float(near[-1].max()))
@@ -81,12 +85,14 @@ def posts(social: pd.DataFrame | None, step: float) -> Posts | None:
     """
     if social is None or social.empty:
         return None
-    table = social.groupby("time", sort=True)[["count", "width_s"]].agg({"count": "sum", "width_s": "first"})
+    unknown = social["count"].isna()  # a moment of which one region is unknown is unknown: a sum would take it for 0
+    table = social.assign(unknown=unknown).groupby("time", sort=True)
+    table = table.agg(count=("count", "sum"), width_s=("width_s", "first"), unknown=("unknown", "any"))
     begin = table.index.to_numpy(dtype="datetime64[ns]").astype("int64") / 1e9
     size, value = table["width_s"].to_numpy(float), table["count"].to_numpy(float)
     if np.median(size) > max(8.0, 4.0 * step):
         return None  # too coarse to tell a surge from the spot
-    known = np.isfinite(value)
+    known = ~table["unknown"].to_numpy(bool)
     count, seen = np.where(known, value, 0.0), np.where(known, size, 0.0)
     if seen.sum() < LEAST_S or count.sum() < LEAST_POSTS:
         return None

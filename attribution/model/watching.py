@@ -15,6 +15,7 @@ import numpy as np
 from attribution.model.control import joint
 from attribution.model.layout import baseline
 from attribution.model.monitor import INTERVAL_SCALE, Evidence, Look, look, over_time, ticks
+from attribution.model.nulls import MOST_REGIONS
 
 if TYPE_CHECKING:
     from attribution.model.design import Design
@@ -30,8 +31,9 @@ _lock = Lock()
 
 def evidence(design: Design, noise: Noise, airing: int, settings: Settings) -> Evidence:
     """Return the paths of the evidence of one airing at every look so far (methods, section 4)."""
+    design = design.pooled(MOST_REGIONS)
     chosen = ticks(design, airing)
-    marks = [_mark(design, noise, airing, settings, int(n)) for n in chosen]
+    marks = _marks(design, noise, airing, settings, chosen)
     found: list[Look | None] = []
     begin, before = 0, None
     for k in range(len(chosen) - 1, -1, -1):
@@ -41,7 +43,8 @@ def evidence(design: Design, noise: Noise, airing: int, settings: Settings) -> E
             break
     found = [_recall(mark) for mark in marks[:begin]]
     for k in range(begin, len(chosen)):
-        now = look(design.first(int(chosen[k])), noise, airing, before, k, settings)
+        position = int(design.begun(int(chosen[k]))[:airing].sum())
+        now = look(design.first(int(chosen[k])), noise, position, before, k, settings)
         if now is not None:
             _keep(marks[k], now)
             before = now
@@ -76,20 +79,31 @@ def _paths(design: Design, airing: int, settings: Settings, chosen: np.ndarray, 
     )
 
 
-def _mark(design: Design, noise: Noise, airing: int, settings: Settings, count: int) -> bytes:
-    """Return a digest of everything a look at the first ``count`` bins reads."""
-    digest = hashlib.blake2b(digest_size=16)
-    close = float(design.start[count - 1] + design.width[count - 1])
-    for array in (
-        *(design.start[:count], design.width[:count], design.y[:, :count], design.exposure[:, :count]),
-        *(design.mass[:, :, :count], design.breaks[:, :count], design.share, design.onset, design.full_window),
-    ):
-        digest.update(np.ascontiguousarray(array).tobytes())
-    if design.posts is not None:
-        arrived = int(np.searchsorted(design.posts.edges, close + 1e-9))
-        digest.update(design.posts.counted[:arrived].tobytes() + design.posts.observed[:arrived].tobytes())
-    digest.update(f"{noise}{airing}{settings.to_json()}{design.regions}{design.break_kind}".encode())
-    return digest.digest()
+def _marks(design: Design, noise: Noise, airing: int, settings: Settings, chosen: np.ndarray) -> list[bytes]:
+    """Return a digest of everything that each look reads: at the first ``chosen`` (L,) bins, of the airings begun."""
+    found, begun, digest, rows, at = [], np.zeros(0, dtype=bool), hashlib.blake2b(), np.empty((0, 0)), 0
+    told = design.posts
+    feed = None if told is None else np.column_stack([told.edges, told.counted, told.observed])
+    posts, read = hashlib.blake2b(digest_size=16), 0
+    for n in map(int, chosen):
+        now = design.begun(n)
+        if not np.array_equal(now, begun):
+            name = f"{noise}{int(now[:airing].sum())}{settings.to_json()}{design.regions}{design.break_kind}"
+            begun, at, digest = now, 0, hashlib.blake2b(name.encode(), digest_size=16)
+            for array in (design.share[now], design.onset[now], design.full_window[now]):
+                digest.update(np.ascontiguousarray(array).tobytes())
+            size = len(design.start)
+            bins = (design.start, design.width, design.y, design.exposure, design.breaks, design.mass[:, now])
+            rows = np.concatenate([array.reshape(-1, size) for array in bins]).T.copy()
+        digest.update(rows[at:n].tobytes())
+        at, whole = n, digest.copy()
+        if feed is not None:
+            arrived = int(np.searchsorted(feed[:, 0], design.start[n - 1] + design.width[n - 1] + 1e-9))
+            posts.update(feed[read:arrived].tobytes())
+            read = arrived
+            whole.update(posts.digest())
+        found.append(whole.digest())
+    return found
 
 
 def _recall(mark: bytes) -> Look | None:
