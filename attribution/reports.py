@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from attribution import charts, plotted
+from attribution.details import details
+from attribution.figures import figure, interval
 from attribution.theme import font_css, variables
 from attribution.verdict import RUNGS
 
@@ -66,7 +68,7 @@ class Report:
 
 
 def report(result: Analysis, *, title: str = "Did this TV ad actually cause these conversions?") -> Report:
-    """Make the report of an analysis: verdict first, then chart, table, findings, settings and fingerprint.
+    """Make the report of an analysis: verdict first, then chart, tables, findings, settings and fingerprint.
 
     Parameters
     ----------
@@ -80,6 +82,7 @@ def report(result: Analysis, *, title: str = "Did this TV ad actually cause thes
         _section("Conversion velocity", _velocity(result)),
         _section("Evidence", _columns(_evidence(result))),
         _section("Every airing", table_html(result) + _csv(result)),
+        *(_section(name, html) for name, html in details(result).items()),
         _section("Findings in the data", findings_html(result.findings)),
         _section("Settings", _settings(result)),
     ]
@@ -91,52 +94,6 @@ def report(result: Analysis, *, title: str = "Did this TV ad actually cause thes
         f"<style>{style}</style></head><body><main>{body}{_colophon(result)}</main></body></html>"
     )
     return Report(html=document, title=title)
-
-
-def figure(value: Any, kind: str) -> str:
-    """Write one figure as a reader wants it; unknown is a dash.
-
-    Parameters
-    ----------
-    value
-        A number; NaN where it is unknown.
-    kind
-        ``count`` (signed), ``plain``, ``percent`` (signed), ``probability``, ``evidence``, ``seconds`` or ``ratio``.
-
-    Examples
-    --------
-    >>> figure(4247.0, "count"), figure(0.414, "percent"), figure(float("nan"), "ratio")
-    ('+4,247', '+41.4%', '—')
-    >>> figure(0.9999, "probability"), figure(0.00004, "probability"), figure(3.2e7, "evidence")
-    ('> 0.999', '< 0.001', '3e7')
-    """
-    number = float(value)
-    if math.isnan(number):
-        return "—"
-    text = {
-        "count": lambda x: f"{x:+,.0f}",
-        "plain": lambda x: f"{x:,.0f}",
-        "percent": lambda x: f"{x:+.1%}",
-        "probability": _probability,
-        "evidence": _size,
-        "seconds": lambda x: f"{x:.1f} s",
-        "ratio": lambda x: f"{x:.2f}×",
-    }[kind](number)
-    return text.replace("-", "−")
-
-
-def interval(row: Any, name: str, kind: str) -> str:
-    """Write the interval of a figure; empty where it is unknown.
-
-    Examples
-    --------
-    >>> interval({"lift_lower": 0.1, "lift_upper": 0.25}, "lift", "percent")
-    '+10.0% to +25.0%'
-    """
-    low, high = float(row[f"{name}_lower"]), float(row[f"{name}_upper"])
-    if math.isnan(low) or math.isnan(high):
-        return ""
-    return f"{figure(low, kind)} to {figure(high, kind)}"
 
 
 def reason(result: Analysis, airing: str, column: str) -> str:
@@ -201,18 +158,6 @@ SIDE_BY_SIDE = 4
 UNIT_WORDS = {"s": "second", "min": "minute", "h": "hour", "day": "day"}
 
 
-def _probability(x: float) -> str:
-    if x > 0.999:
-        return "> 0.999"
-    return "< 0.001" if x < 0.001 else f"{x:.3f}"
-
-
-def _size(x: float) -> str:
-    if x >= 1e6 or 0 < x < 1e-3:
-        return f"{x:.0e}".replace("e+0", "e").replace("e+", "e").replace("e-0", "e-")
-    return f"{x:,.0f}" if x >= 100 else f"{x:.2g}"
-
-
 def _verdict(result: Analysis, title: str) -> str:
     verdict = result.verdict
     names = ", ".join(map(str, result.table["airing"][:4])) + (" …" if len(result.table) > 4 else "")
@@ -238,6 +183,7 @@ def _evidence(result: Analysis) -> list[str]:
     drawn = []
     if len(result.evidence):
         drawn.append(_svg(charts.evidence(result).properties(width=420)))
+        drawn.append(_svg(charts.amount(result)))
     if len(result.kernel):
         drawn.append(_svg(charts.response(result)))
     drawn.append(_svg(charts.airings(result).properties(width=320)))
@@ -285,9 +231,10 @@ def table_html(result: Analysis) -> str:
         top = f"<th>Airing</th>{''.join(names)}"
         lines = [head + "".join(cells) for head, cells in zip(heads, columns, strict=True)]
     body = "".join(f"<tr>{line}</tr>" for line in lines)
+    few = ' class="few"' if len(heads) <= SIDE_BY_SIDE else ""
     foot = "".join(f"<li>{escape(why)}</li>" for why in notes)
     reasons = f'<p class="label notes">Why a figure is unknown</p><ol class="muted">{foot}</ol>' if notes else ""
-    return f'<div class="scroll"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>{reasons}'
+    return f'<div class="scroll"><table{few}><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>{reasons}'
 
 
 def _csv(result: Analysis) -> str:
@@ -373,6 +320,7 @@ ul,ol{padding-left:20px;margin:6px 0}
 li{margin:3px 0}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font:13px/1.4 var(--mono);font-variant-numeric:tabular-nums}
+table.few{width:auto;min-width:min(100%,36em)}
 td,th{text-align:right;padding:7px 10px;border-bottom:1px solid var(--line);vertical-align:top}
 thead th{vertical-align:bottom;color:var(--ink)}
 td{white-space:nowrap}

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from attribution import __version__
+from attribution.figures import figure, interval
 from attribution.plotted import SMOOTHED_S
-from attribution.reports import figure, interval, mark
+from attribution.reports import mark
 from attribution.verdict import CLAIMS, RUNGS
 
 if TYPE_CHECKING:
