@@ -344,8 +344,10 @@ def _evidence_layers(mode: str) -> Layers:
     joint = alt.Chart(alt.NamedData("joint")).encode(x="lag_s:Q", y="power:Q")
     thin = joint.mark_line(color=colours.muted, strokeWidth=1, opacity=0.7)
     ending = alt.Chart(alt.NamedData("ending")).encode(x="lag_s:Q", y="power:Q", text="text:N")
-    label = ending.mark_text(align="right", dx=-4, dy=10, color=colours.muted)
-    return alt.layer(frame, rule, named, others, thin, label, leading, dot, words).properties(width=860, height=200)
+    after = ending.transform_filter("!datum.late").mark_text(align="left", dx=5, color=colours.muted)
+    below = ending.transform_filter("datum.late").mark_text(align="right", dx=-4, dy=10, color=colours.muted)
+    layers = [frame, rule, named, others, thin, after, below, leading, dot, words]
+    return alt.layer(*layers).properties(width=860, height=200)
 
 
 def _with_data(chart: Layers, frames: dict[str, pd.DataFrame], mode: str) -> Layers:

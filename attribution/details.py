@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from attribution.figures import figure, interval
+from attribution.figures import figure, html_table, interval
 from attribution.frames import ONSET
 from attribution.money import DOUBT
 
@@ -143,15 +143,5 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], said: str) -> st
     rows = list(rows)
     if not rows:
         return ""
-    top = "".join(f"<th>{escape(head)}</th>" for head in heads)
-    body = "".join(
-        "<tr>"
-        + "".join(f'<td data-head="{escape(head)}">{cell}</td>' for head, cell in zip(heads, row, strict=True))
-        + "</tr>"
-        for row in rows[:MOST]
-    )
     left = f" The first {MOST} of {len(rows):,} stand here." if len(rows) > MOST else ""
-    return (
-        f'<div class="scroll"><table class="stack"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
-        f'<p class="said muted">{escape(said)}{left}</p>'
-    )
+    return f'{html_table(heads, rows[:MOST])}<p class="said muted">{escape(said)}{left}</p>'

@@ -1,9 +1,13 @@
-"""Figures as a reader wants them: signs, thousands, units, intervals; a dash where one is unknown."""
+"""Figures as a reader wants them: signs, thousands, units, intervals; a dash where one is unknown. Tables of them."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 
 def figure(value: Any, kind: str) -> str:
@@ -52,6 +56,30 @@ def interval(row: Any, name: str, kind: str) -> str:
     if math.isnan(low) or math.isnan(high):
         return ""
     return f"{figure(low, kind)} to {figure(high, kind)}"
+
+
+def html_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, words: bool = False) -> str:
+    """Write a table of cells (HTML); where the style sheet knows ``stack``, a row is a card on a narrow screen.
+
+    ``words`` says that the cells are sentences, which are set from the left and may break.
+
+    Examples
+    --------
+    >>> html_table(("Airing", "Lift"), [("spot", "+4%")]).count("data-head")
+    2
+    """
+    top = "".join(f"<th>{escape(head)}</th>" for head in heads)
+    body = "".join(f"<tr>{_cells(heads, row)}</tr>" for row in rows)
+    kind = "words stack" if words else "stack"
+    table = f'<table class="{kind}"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>'
+    return f'<div class="scroll">{table}</div>'
+
+
+def _cells(heads: Sequence[str], row: Sequence[str]) -> str:
+    """Write the cells of a row; the last one of a short row is words, and takes what room is left."""
+    left = len(heads) - len(row) + 1
+    cells = [f'<td data-head="{escape(head)}">{cell}</td>' for head, cell in zip(heads, row, strict=False)]
+    return "".join(cells[:-1]) + (cells[-1] if left == 1 else f'<td class="rest" colspan="{left}">{row[-1]}</td>')
 
 
 def _probability(x: float) -> str:

@@ -106,11 +106,12 @@ def evidence_frames(result: Analysis) -> dict[str, pd.DataFrame]:
         path = path.iloc[:: math.ceil(len(path) / (2 * MAX_BINS))]
     joint = looks[looks["leading"]].assign(power=(looks["joint_log_e"] / np.log(10)).clip(-3, 12))
     joint = joint[["lag_s", "power"]].dropna()
-    ending = joint.tail(1).assign(text="joint filter")
     crossed = path[path["leading"] & (path["power"] >= math.log10(threshold))].head(1).copy()
     crossed["text"] = [f"crossed at +{lag:.0f} s" for lag in crossed["lag_s"]]
     powers = [-1.0, math.log10(threshold) + 0.7, *path["power"], *joint["power"]]
     lags = [0.0, max([30.0, *path["lag_s"]])]
+    # The name of the thin line stands after its end where there is room, else below it.
+    ending = joint.tail(1).assign(text="joint filter", late=lambda end: end["lag_s"] > 0.75 * lags[1])
     limit = pd.DataFrame({"power": [math.log10(threshold)], "text": [f"1/α = {threshold:g}"]})
     window = pd.DataFrame({"lag_s": lags, "power": [min(powers), max(powers) * 1.05]})
     return {"path": path, "joint": joint, "ending": ending, "crossed": crossed, "limit": limit, "window": window}

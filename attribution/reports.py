@@ -14,7 +14,7 @@ import pandas as pd
 
 from attribution import charts, plotted
 from attribution.details import details
-from attribution.figures import figure, interval
+from attribution.figures import figure, html_table, interval
 from attribution.theme import font_css, variables
 from attribution.verdict import RUNGS
 
@@ -114,13 +114,15 @@ def findings_html(findings: tuple[Any, ...]) -> str:
         return '<p class="muted">Nothing was found that harms the answer.</p>'
     order = {"error": 0, "warning": 1, "note": 2}
     signs = {"error": "▲ ERROR", "warning": "▲ WARNING", "note": "● NOTE"}
-    rows = "".join(
-        f'<tr><td class="level {escape(f.level)}">{signs.get(f.level, escape(f.level))}</td>'
-        f"<td>{escape(f.what)}</td><td>{escape(f.rows)}</td><td>{escape(f.harm)}</td><td>{escape(f.mend)}</td></tr>"
+    heads = ("Level", "What", "Where", "Harm", "Mend")
+    rows = [
+        (
+            f'<span class="level {escape(f.level)}">{signs.get(f.level, escape(f.level))}</span>',
+            *(escape(text) for text in (f.what, f.rows, f.harm, f.mend)),
+        )
         for f in sorted(dict.fromkeys(findings), key=lambda f: order.get(f.level, 3))
-    )
-    head = "<tr><th>Level</th><th>What</th><th>Where</th><th>Harm</th><th>Mend</th></tr>"
-    return f'<div class="scroll"><table class="words"><thead>{head}</thead><tbody>{rows}</tbody></table></div>'
+    ]
+    return html_table(heads, rows, words=True)
 
 
 def explanation(result: Analysis) -> list[str]:

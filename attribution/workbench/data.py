@@ -244,17 +244,16 @@ def _evidence(result: at.Analysis) -> None:
             why = reason(result, plotted.leading_airing(result), "e_value") or "no airing was watched"
             st.html(f'<div class="ec"><p class="lead muted">{escape(why)}.</p></div>')
             return
-        said = (
-            (
-                "The e-value of the model; thin, of the joint filter, which only sets exposed regions against the control.",
-                190,
-            ),
-            (f"Incremental so far, with the {1 - result.alpha:.0%} interval that holds however often one looks.", 150),
+        thin = "thin, the joint filter's, which only sets exposed regions against the control"
+        held = f"with the {1 - result.alpha:.0%} interval that holds however often one looks"
+        drawn = (
+            (charts.evidence, 190, f"e-value of the model; {thin}"),
+            (charts.amount, 150, f"incremental so far, {held}"),
         )
-        for draw, (words, height) in zip((charts.evidence, charts.amount), said, strict=True):
+        for draw, height, words in drawn:
+            st.html(f'<div class="ec"><p class="said">{escape(words)}</p></div>')
             chart = draw(result, mode=mode()).properties(width="container", height=height)
             st.vega_lite_chart(None, chart.to_dict(), theme=None)
-            st.html(f'<div class="ec"><p class="said">{escape(words)}</p></div>')
 
 
 def _velocity(result: at.Analysis) -> None:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from attribution.figures import html_table
 from attribution.workbench.promises import COVERED, FALSE, STATES, Goal, number, percent, states
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 WORDS = (
@@ -37,20 +37,6 @@ def marked(share: float, n: int, goal: str, *, held: bool = True) -> str:
     """Write a share of n; ▲ where it breaks its goal, △ where it lies outside so far. ``held``: whether it has one."""
     sign = {"no": "▲", "outside": "△"}.get(Goal.read(goal).state(share, n)) if held else None
     return f'<b class="bad">{sign} {percent(share)}</b>' if sign else percent(share)
-
-
-def html_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Write a table of cells (HTML); on a narrow screen each row becomes a card under its first cell."""
-    top = "".join(f"<th>{escape(head)}</th>" for head in heads)
-    body = "".join(f"<tr>{_cells(heads, row)}</tr>" for row in rows)
-    return f'<div class="scroll"><table class="stack"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
-
-
-def _cells(heads: Sequence[str], row: Sequence[str]) -> str:
-    """Write the cells of a row; the last one of a short row is words, and takes what room is left."""
-    left = len(heads) - len(row) + 1
-    cells = [f'<td data-head="{escape(head)}">{cell}</td>' for head, cell in zip(heads, row, strict=False)]
-    return "".join(cells[:-1]) + (cells[-1] if left == 1 else f'<td class="rest" colspan="{left}">{row[-1]}</td>')
 
 
 def named(name: str, *small: str) -> str:
@@ -88,7 +74,7 @@ def worlds_html(worlds: pd.DataFrame, view: str) -> str:
     chosen = worlds[{"effect": ~foils & ~nothing, "null": ~foils & nothing, "foils": foils}[view]]
     if chosen.empty:
         return f'<p class="lead muted">{VIEWS[view]}: none of these worlds has been run yet.</p>'
-    shared = ("95% interval covered", "“Caused”", "Any claim", "Any claim, watched", "“Not separable”")
+    shared = ("Covered (95%)", "“Caused”", "Any claim", "Any claim, watched", "“Not separable”")
     if view == "effect":
         heads = ("World", "Truth", "Bias", "Error (RMSE)", "Of the oracle's", *shared, "Median to decide")
     else:
@@ -117,7 +103,7 @@ def blind_html(blind: pd.DataFrame, goal: str) -> str:
         "Bias",
         "Error (RMSE)",
         "Of the oracle's",
-        "95% interval covered",
+        "Covered (95%)",
         "“Caused”",
         "Claimed",
     )
@@ -147,12 +133,14 @@ def _spoken(name: str) -> str:
 
 def _chip(row: dict, goal: str) -> str:
     span = row["range"].replace("-", "−")
-    return f"<span><i>{marked(row['coverage'], row['n'], goal)}</i><small>{escape(span)} · {row['n']}</small></span>"
+    return (
+        f"<span><i>{marked(row['coverage'], row['n'], goal)}</i><small>{escape(span)} ·&nbsp;{row['n']}</small></span>"
+    )
 
 
 def fakes_html(real: pd.DataFrame) -> str:
     """Write what was claimed at moments of real series at which no ad ran, and what usual tests say of the same."""
-    heads = ("Series", "Claimed", "Claimed, watched", "95% interval covered", "t-test", "Poisson test", "3 sigma")
+    heads = ("Series", "Claimed", "Claimed, watched", "Covered (95%)", "t-test", "Poisson test", "3 sigma")
     rows = [
         (
             named(row["group"], f"{row['moments']} moments"),
@@ -167,7 +155,7 @@ def fakes_html(real: pd.DataFrame) -> str:
 def added_html(real: pd.DataFrame) -> str:
     """Write what was found of a known response that was added to real series."""
     found = real[real["added"] > 0].sort_values("group", kind="stable")
-    heads = ("Series", "Added", "Found", "Found, watched", "95% interval covered", "Bias, of the level")
+    heads = ("Series", "Added", "Found", "Found, watched", "Covered (95%)", "Bias, of the level")
     rows = [
         (
             named(row["group"], f"{row['moments']} moments"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pandas as pd
 import streamlit as st
 
+from attribution.figures import html_table
 from attribution.workbench import kept, panels, promises
 from attribution.workbench.shell import ROOT
 
@@ -24,7 +25,7 @@ WORLDS = {
     "break without ad": "A break, no effect",
 }
 """The worlds of `make bench-peers`, and what happens in each."""
-HEADS = ("Method", "Bias", "Error (RMSE)", "95% interval covered", "Claims an effect", "CPU", "Memory")
+HEADS = ("Method", "Bias", "Error (RMSE)", "Covered (95%)", "Claims an effect", "CPU", "Memory")
 """Columns of the table."""
 
 
@@ -193,7 +194,7 @@ def peers_html(table: pd.DataFrame, world: str) -> str:
     HTML; a dash stands where a method says nothing.
     """
     rows = table[table["world"] == world]
-    body = kept.html_table(HEADS, [_row(row) for _, row in rows.iterrows()])
+    body = html_table(HEADS, [_row(row) for _, row in rows.iterrows()])
     known = rows.dropna(subset="truth")
     of = "what the ad added" if len(known) and known["truth"].iloc[0] else "what came without it: the ad adds nothing"
     foot = (

@@ -76,6 +76,7 @@ SHEET = """
 .key i.dash{border-top:2px dashed var(--counterfactual)}
 .key i.area{border:0;height:10px;background:var(--effect);opacity:.5}
 .head{display:flex;justify-content:space-between;gap:1rem;align-items:baseline;font-size:.72rem}
+.head>span{flex:none;max-width:55%;text-align:right}
 .ec table{border-collapse:collapse;width:100%;font:400 .78rem/1.4 var(--mono);margin-top:.6rem}
 .ec th{font-weight:400;font-size:.68rem;letter-spacing:.08em;text-transform:uppercase;color:var(--muted);
  text-align:right;
@@ -144,6 +145,7 @@ SHEET = """
  .ec .stack td:first-child,.ec .stack td.rest{grid-column:1/-1}
  .ec .stack td:not(:first-child)::before{content:attr(data-head);display:block;font-size:.64rem;line-height:1.25;
   color:var(--muted)}
+ .ec .words.stack tr{grid-template-columns:1fr}
  .strip{grid-template-columns:repeat(4,minmax(0,1fr))}.strip>span:first-child{grid-column:1/-1;color:var(--muted)}
 }
 """
