@@ -247,7 +247,8 @@ def _velocity_layers(mode: str, unit: tuple[str, float], *, key: bool) -> Layers
     shade = breaks.mark_rect(color=colours.effect, opacity=0.14 if mode == "dark" else 0.28).encode(
         x="time:T", x2="end:T"
     )
-    onset = breaks.mark_rule(color=colours.effect_text, opacity=0.7).encode(x="time:T")
+    onset = breaks.transform_filter("!datum.many").mark_rule(color=colours.effect_text, opacity=0.7).encode(x="time:T")
+    thick = breaks.transform_filter("datum.many").mark_rule(color=colours.effect, opacity=0.35).encode(x="time:T")
     model = alt.Chart(alt.NamedData("model")).encode(x="time:T")
     band = model.mark_area(color=colours.counterfactual, opacity=0.2, interpolate="monotone").encode(
         y="counterfactual_lower:Q", y2="counterfactual_upper:Q"
@@ -260,6 +261,7 @@ def _velocity_layers(mode: str, unit: tuple[str, float], *, key: bool) -> Layers
     layers = [
         frame,
         shade,
+        thick,
         band,
         effect.encode(y="counterfactual:Q", y2="with_ad:Q"),
         each.encode(x="time:T", y="each:Q"),

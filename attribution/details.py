@@ -10,14 +10,14 @@ from attribution.frames import ONSET
 from attribution.money import DOUBT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     import pandas as pd
 
     from attribution.analysis import Analysis
 
-MOST = 40
-"""So many airings, groups or pairs are written out; the tables of the analysis hold them all."""
+MOST = 12
+"""So many airings or pairs are written out; the tables of the analysis hold them all."""
 
 
 def details(result: Analysis) -> dict[str, str]:
@@ -59,7 +59,7 @@ def _groups(groups: pd.DataFrame) -> str:
         for row in groups.to_dict("records")
     ]
     said = "Each sum against the same schedule shifted to where it did not run: p is the share of shifts that reach it."
-    return _table(("Group", "Airings", "Incremental", "Placebo p", "Verdict"), rows, said)
+    return _table(("Group", "Airings", "Incremental", "Placebo p", "Verdict"), rows, said, most=len(rows))
 
 
 def _gap(gap: pd.DataFrame) -> str:
@@ -138,10 +138,9 @@ def _banded(row: dict, name: str, kind: str, *, low: str, high: str) -> str:
     return f"{text}<small>{small}</small>" if small else text
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], said: str) -> str:
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], said: str, *, most: int = MOST) -> str:
     """Write a table and what it says; nothing without rows, the first of too many."""
-    rows = list(rows)
     if not rows:
         return ""
-    left = f" The first {MOST} of {len(rows):,} stand here." if len(rows) > MOST else ""
-    return f'{html_table(heads, rows[:MOST])}<p class="said muted">{escape(said)}{left}</p>'
+    left = f" The first {most} of {len(rows):,} stand here." if len(rows) > most else ""
+    return f'{html_table(heads, rows[:most])}<p class="said muted">{escape(said)}{left}</p>'

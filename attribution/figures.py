@@ -58,6 +58,10 @@ def interval(row: Any, name: str, kind: str) -> str:
     return f"{figure(low, kind)} to {figure(high, kind)}"
 
 
+LONG = 60
+"""A longer table scrolls in a frame of its own, under its heads."""
+
+
 def html_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, words: bool = False) -> str:
     """Write a table of cells (HTML); where the style sheet knows ``stack``, a row is a card on a narrow screen.
 
@@ -68,11 +72,12 @@ def html_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, words: bo
     >>> html_table(("Airing", "Lift"), [("spot", "+4%")]).count("data-head")
     2
     """
+    rows = list(rows)
     top = "".join(f"<th>{escape(head)}</th>" for head in heads)
     body = "".join(f"<tr>{_cells(heads, row)}</tr>" for row in rows)
     kind = "words stack" if words else "stack"
     table = f'<table class="{kind}"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>'
-    return f'<div class="scroll">{table}</div>'
+    return f'<div class="scroll{" long" * (len(rows) > LONG)}">{table}</div>'
 
 
 def _cells(heads: Sequence[str], row: Sequence[str]) -> str:

@@ -19,6 +19,8 @@ SMOOTHED_S = 5
 """The observed line is a mean over so many seconds; each bin itself stands behind it, faint."""
 HISTORY_S, HISTORY_BINS = 480.0, 40
 """So much of the time before an airing is drawn: the longer of the two."""
+LABELLED = 12
+"""More airings on one chart are shaded without a label and a line each: they would cover what they explain."""
 COUNTED = ("observed", "counterfactual", "counterfactual_lower", "counterfactual_upper", "ad")
 KEY = pd.DataFrame({"one": [1]})
 """The data set behind the key: constant marks need one row."""
@@ -238,13 +240,15 @@ def _breaks(airings: pd.DataFrame, span: tuple[pd.Timestamp, pd.Timestamp]) -> p
     inside = (airings["start"] < span[1]) & (end >= span[0])
     # Near the right edge a label turns to the left: marks that stick out would squeeze the plot.
     late = airings["start"] > span[1] - (span[1] - span[0]) * 0.2
+    many = int(inside.sum()) > LABELLED
     return pd.DataFrame(
         {
             "time": airings["start"].where(airings["start"] > span[0], span[0])[inside],
             "end": end.where(end < span[1], span[1])[inside],
-            "kind": "AD_BREAK_SPIKE",
+            "kind": "" if many else "AD_BREAK_SPIKE",
             "late": late[inside],
-            "label": airings.loc[inside, "airing"].astype(str),
+            "label": "" if many else airings.loc[inside, "airing"].astype(str),
+            "many": many,
         }
     )
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import base64
 import json
-import math
 from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from attribution import charts, plotted
 from attribution.details import details
 from attribution.figures import figure, html_table, interval
 from attribution.theme import font_css, variables
-from attribution.verdict import RUNGS
+from attribution.verdict import RUNGS, WORDS
 
 if TYPE_CHECKING:
     from attribution.analysis import Analysis
@@ -139,22 +139,24 @@ def explanation(result: Analysis) -> list[str]:
         f"before, from regions without the ad and from the feeds; its band holds {1 - result.alpha:.0%}."
     )
     sentences = [solid, dashed]
-    for row in table.to_dict("records"):
-        if math.isfinite(row["incremental"]):
-            span = interval(row, "incremental", "count")
-            sentences.append(
-                f"For {row['airing']} the area between them is {figure(row['incremental'], 'count')} conversions"
-                + (f" ({span})." if span else ".")
-            )
+    told = table[np.isfinite(table["incremental"].to_numpy(float))]
+    for row in told.head(MAX_EXPLAINED).to_dict("records"):
+        span = interval(row, "incremental", "count")
+        sentences.append(
+            f"For {row['airing']} the area between them is {figure(row['incremental'], 'count')} conversions"
+            + (f" ({span})." if span else ".")
+        )
+    if len(told) > MAX_EXPLAINED:
+        sentences.append(f"The areas of {len(told) - MAX_EXPLAINED} further airings stand in the table.")
     sentences.append(
         "A rise inside the shaded break proves nothing by itself: a break, a goal or a trend can do the same. "
         f"The verdict ({claimed}) rests on the evidence, not on the shape."
     )
-    return sentences[:12]
+    return sentences
 
 
-MAX_CASES = 12
-"""The evidence of so many airings is written out."""
+MAX_CASES, MAX_EXPLAINED = 12, 6
+"""The evidence of so many airings is written out, and the area of so many explained."""
 SIDE_BY_SIDE = 4
 """So many airings stand side by side in the table; more become its rows."""
 UNIT_WORDS = {"s": "second", "min": "minute", "h": "hour", "day": "day"}
@@ -174,7 +176,10 @@ def _verdict(result: Analysis, title: str) -> str:
 
 def cases_html(result: Analysis) -> str:
     """Write what speaks for and against each verdict, and what would change it."""
-    words = "".join(_case(verdict, named=len(result.verdicts) > 1) for verdict in result.verdicts[:MAX_CASES])
+    shown = result.verdicts
+    if len(shown) > MAX_CASES:  # the strongest words first
+        shown = sorted(shown, key=lambda verdict: WORDS.index(verdict.word))[:MAX_CASES]
+    words = "".join(_case(verdict, named=len(result.verdicts) > 1) for verdict in shown)
     left = len(result.verdicts) - MAX_CASES
     if left > 0:
         words += f'<p class="muted">{left} further airings: their figures stand in the table.</p>'
@@ -233,10 +238,11 @@ def table_html(result: Analysis) -> str:
         top = f"<th>Airing</th>{''.join(names)}"
         lines = [head + "".join(cells) for head, cells in zip(heads, columns, strict=True)]
     body = "".join(f"<tr>{line}</tr>" for line in lines)
-    few = ' class="few"' if len(heads) <= SIDE_BY_SIDE else ""
+    many = len(heads) > SIDE_BY_SIDE
+    table = f'<table class="{"many" if many else "few"}"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>'
     foot = "".join(f"<li>{escape(why)}</li>" for why in notes)
     reasons = f'<p class="label notes">Why a figure is unknown</p><ol class="muted">{foot}</ol>' if notes else ""
-    return f'<div class="scroll"><table{few}><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>{reasons}'
+    return f'<div class="scroll{" long" * many}">{table}</div>{reasons}'
 
 
 def _csv(result: Analysis) -> str:
@@ -322,6 +328,8 @@ ul,ol{padding-left:20px;margin:6px 0}
 li{margin:3px 0}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font:13px/1.4 var(--mono);font-variant-numeric:tabular-nums}
+.long{max-height:640px;overflow-y:auto}.long thead th{position:sticky;top:0;background:var(--background)}
+table.many tbody th{white-space:nowrap;color:var(--ink)}
 table.few{width:auto;min-width:min(100%,36em)}
 td,th{text-align:right;padding:7px 10px;border-bottom:1px solid var(--line);vertical-align:top}
 thead th{vertical-align:bottom;color:var(--ink)}
@@ -339,5 +347,5 @@ pre{font:12px/1.5 var(--mono);overflow-x:auto}
 a{color:var(--counterfactual)}
 footer{font:12px/1.6 var(--mono);margin-top:24px}
 @media(max-width:700px){.columns{grid-template-columns:1fr}h1{font-size:30px}main{padding:16px 12px}}
-@media print{section{break-inside:avoid}main{max-width:none;padding:0}}
+@media print{.long{max-height:none}section{break-inside:avoid}main{max-width:none;padding:0}}
 """

@@ -110,6 +110,8 @@ SHEET = """
 .ec p.said{font:400 .84rem/1.5 var(--prose);color:var(--muted);margin:.45rem 0 0;max-width:62rem;padding:0}
 .ec p.said code{font:400 .76rem var(--mono);color:var(--ink);background:var(--line);padding:.1rem .4rem;
  border-radius:3px;white-space:nowrap}
+.ec .long{max-height:34rem;overflow-y:auto}.ec .long thead th{position:sticky;top:0;background:var(--panel)}
+.ec table.many tbody th{white-space:nowrap;text-transform:none;letter-spacing:0;color:var(--ink)}
 .ec table.few{width:auto;min-width:min(100%,34rem)}
 .ec p.from{font:400 .7rem/1.4 var(--mono);color:var(--muted);margin:.6rem 0 0;padding:0}
 .ec .rest{white-space:normal}.ec .verdict a,.ec.verdict a{color:var(--counterfactual)}
