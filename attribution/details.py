@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from attribution.analysis import Analysis
 
+WHOLE = "The schedule as a whole"
+"""Heading of the sums of a dense schedule, which stand before its airings."""
 MOST = 12
 """So many airings or pairs are written out; the tables of the analysis hold them all."""
 
@@ -34,7 +36,7 @@ def details(result: Analysis) -> dict[str, str]:
         Heading -> HTML, in the order of reading; what has no rows is left out.
     """
     written = {
-        "The schedule as a whole": _groups(result.groups),
+        WHOLE: _groups(result.groups),
         "Causal gap": _gap(result.gap),
         "Money": _money(result.money, result.airings),
         "Airings that cannot be told apart": _together(result.together),
@@ -84,7 +86,7 @@ def _money(money: pd.DataFrame, airings: pd.DataFrame) -> str:
     if money.empty or money["status"].str.startswith("spend").all():
         return ""
     kinds = {"cost per incremental": "amount", "iroas": "ratio", "roi": "ratio"}
-    spend = airings.set_index("airing")["spend"]
+    spend = airings.drop_duplicates("airing").set_index("airing")["spend"]
     rows = []
     for airing, part in money.groupby("airing", sort=False):
         known = {row["what"]: row for row in part.to_dict("records")}

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from attribution import charts, plotted
-from attribution.details import details
+from attribution.details import WHOLE, details
 from attribution.figures import figure, html_table, interval
 from attribution.theme import font_css, variables
 from attribution.verdict import RUNGS, WORDS
@@ -77,12 +77,15 @@ def report(result: Analysis, *, title: str = "Did this TV ad actually cause thes
     title
         The heading. Like every text that comes from a file or a feed, it is escaped.
     """
+    beside = details(result)
+    whole = beside.pop(WHOLE, "")
     parts = [
         _verdict(result, title),
         _section("Conversion velocity", _velocity(result)),
+        _section(WHOLE, whole) if whole else "",
         _section("Evidence", _columns(_evidence(result))),
         _section("Every airing", table_html(result) + _csv(result)),
-        *(_section(name, html) for name, html in details(result).items()),
+        *(_section(name, html) for name, html in beside.items()),
         _section("Findings in the data", findings_html(result.findings)),
         _section("Settings", _settings(result)),
     ]

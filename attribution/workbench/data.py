@@ -12,7 +12,7 @@ import streamlit as st
 
 import attribution as at
 from attribution import charts, plotted
-from attribution.details import details
+from attribution.details import WHOLE, details
 from attribution.reports import cases_html, explanation, findings_html, reason, report, table_html
 from attribution.workbench import desk, panels
 from attribution.workbench.shell import ROOT, mode, plain_markdown
@@ -217,9 +217,13 @@ def _answer(material: desk.Material, settings: at.Settings) -> None:
     left, right = st.columns(2, gap="small")
     with left, st.container(key="panel-case"):
         st.html(f'<div class="ec"><div>{panels.title("For and against")}</div>{cases_html(result)}</div>')
-    with right:
-        _evidence(result)
     beside = details(result)
+    whole = beside.pop(WHOLE, "")
+    with right:
+        if whole:
+            _panel("whole", WHOLE, whole)
+        else:
+            _evidence(result)
     # Few airings leave room at their side.
     places = st.columns(2, gap="small") if beside and len(result.table) <= BESIDE else [st.container()] * 2
     with places[0], st.container(key="panel-table"):
@@ -232,8 +236,12 @@ def _answer(material: desk.Material, settings: at.Settings) -> None:
             st.download_button("Save the table", result.table.to_csv(index=False), f"airings-{name}.csv", "text/csv")
     with places[1]:
         for number, (heading, html) in enumerate(beside.items()):
-            with st.container(key=f"panel-beside-{number}"):
-                st.html(f'<div class="ec">{panels.title(heading)}{html}</div>')
+            _panel(f"beside-{number}", heading, html)
+
+
+def _panel(key: str, heading: str, html: str) -> None:
+    with st.container(key=f"panel-{key}"):
+        st.html(f'<div class="ec">{panels.title(heading)}{html}</div>')
 
 
 def _evidence(result: at.Analysis) -> None:
