@@ -18,6 +18,7 @@ import pandas as pd
 from attribution.plotted import (
     KEY,
     SMOOTHED_S,
+    amount_frames,
     drawn,
     evidence_frames,
     known_airing,
@@ -89,9 +90,33 @@ def velocity(
 
 
 def evidence(result: Analysis, *, mode: str = "light") -> Layers:
-    """Path of the e-value since each airing began, against the line 1/alpha that it must cross."""
+    """Path of the e-value since each airing began, against the line 1/alpha that it must cross.
+
+    The thin line is the joint filter of the leading airing, the fast mSPRT: exposed regions against the control, a
+    drifting baseline, no fit.
+    """
     chart = _evidence_layers(mode)
     return _with_data(chart, evidence_frames(result), mode)
+
+
+def amount(result: Analysis, *, mode: str = "light") -> Layers:
+    """Incremental conversions so far at each look, of the leading airing, with the interval that holds at all looks."""
+    colours = palette(mode)
+    x = alt.X(
+        "lag_s:Q",
+        title="seconds since the airing began",
+        scale=alt.Scale(nice=False, domain=_moving("data('window')[{}].lag_s")),
+        axis=alt.Axis(tickCount=6),
+    )
+    scale = alt.Scale(nice=False, zero=False, domain=_moving("data('window')[{}].count"))
+    y = alt.Y("lower:Q", title="incremental so far", scale=scale, axis=alt.Axis(tickCount=5))
+    frame = alt.Chart(alt.NamedData("window")).mark_point(opacity=0).encode(x=x, y=alt.Y("count:Q", scale=scale))
+    zero = alt.Chart(alt.NamedData("zero")).mark_rule(color=colours.muted).encode(y="zero:Q")
+    base = alt.Chart(alt.NamedData("amount")).encode(x=x)
+    band = base.mark_area(color=colours.effect, opacity=0.28).encode(y=y, y2="upper:Q")
+    line = base.mark_line(color=colours.observed, strokeWidth=1.6).encode(y="incremental:Q")
+    chart = alt.layer(frame, band, zero, line).properties(width=420, height=200)
+    return _with_data(chart, amount_frames(result), mode)
 
 
 def response(result: Analysis, *, airing: str | None = None, mode: str = "light") -> Layers:
@@ -222,7 +247,8 @@ def _velocity_layers(mode: str, unit: tuple[str, float], *, key: bool) -> Layers
     shade = breaks.mark_rect(color=colours.effect, opacity=0.14 if mode == "dark" else 0.28).encode(
         x="time:T", x2="end:T"
     )
-    onset = breaks.mark_rule(color=colours.effect_text, opacity=0.7).encode(x="time:T")
+    onset = breaks.transform_filter("!datum.many").mark_rule(color=colours.effect_text, opacity=0.7).encode(x="time:T")
+    thick = breaks.transform_filter("datum.many").mark_rule(color=colours.effect, opacity=0.35).encode(x="time:T")
     model = alt.Chart(alt.NamedData("model")).encode(x="time:T")
     band = model.mark_area(color=colours.counterfactual, opacity=0.2, interpolate="monotone").encode(
         y="counterfactual_lower:Q", y2="counterfactual_upper:Q"
@@ -235,6 +261,7 @@ def _velocity_layers(mode: str, unit: tuple[str, float], *, key: bool) -> Layers
     layers = [
         frame,
         shade,
+        thick,
         band,
         effect.encode(y="counterfactual:Q", y2="with_ad:Q"),
         each.encode(x="time:T", y="each:Q"),
@@ -316,7 +343,13 @@ def _evidence_layers(mode: str) -> Layers:
     crossed = alt.Chart(alt.NamedData("crossed")).encode(x="lag_s:Q", y="power:Q")
     dot = crossed.mark_point(filled=True, size=55, opacity=1, color=colours.ink)
     words = crossed.mark_text(align="left", dx=8, dy=10, color=colours.ink).encode(text="text:N")
-    return alt.layer(frame, rule, named, others, leading, dot, words).properties(width=860, height=200)
+    joint = alt.Chart(alt.NamedData("joint")).encode(x="lag_s:Q", y="power:Q")
+    thin = joint.mark_line(color=colours.muted, strokeWidth=1, opacity=0.7)
+    ending = alt.Chart(alt.NamedData("ending")).encode(x="lag_s:Q", y="power:Q", text="text:N")
+    after = ending.transform_filter("!datum.late").mark_text(align="left", dx=5, color=colours.muted)
+    below = ending.transform_filter("datum.late").mark_text(align="right", dx=-4, dy=10, color=colours.muted)
+    layers = [frame, rule, named, others, thin, after, below, leading, dot, words]
+    return alt.layer(*layers).properties(width=860, height=200)
 
 
 def _with_data(chart: Layers, frames: dict[str, pd.DataFrame], mode: str) -> Layers:

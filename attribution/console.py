@@ -56,7 +56,7 @@ def remark(text: str) -> None:
 
 def show(result: Analysis) -> None:
     """Print an analysis for a person: the answer, the figures, what to know about the data."""
-    from attribution.reports import figure
+    from attribution.figures import figure
 
     console = out()
     full = result.verdicts if len(result.verdicts) <= WHOLE else ()
@@ -135,7 +135,7 @@ def show_plan(plan: Plan) -> None:
 
 def _with_interval(row: Mapping[Any, Any], name: str, kind: str) -> str:
     """Write an estimate with its interval, where that is known."""
-    from attribution.reports import figure, interval
+    from attribution.figures import figure, interval
 
     return f"{figure(row[name], kind)} {interval(row, name, kind)}".strip()
 
@@ -209,7 +209,7 @@ def write_json(data: Mapping[str, Any], path: Path) -> None:
 
 def show_look(look: Look) -> None:
     """Print one line on a moment of a replay: time, rate, the latest airing that began; verdicts that changed first."""
-    from attribution.reports import figure
+    from attribution.figures import figure
 
     console = out()
     for name, before, after in look.changes:

@@ -19,6 +19,8 @@ SMOOTHED_S = 5
 """The observed line is a mean over so many seconds; each bin itself stands behind it, faint."""
 HISTORY_S, HISTORY_BINS = 480.0, 40
 """So much of the time before an airing is drawn: the longer of the two."""
+LABELLED = 12
+"""More airings on one chart are shaded without a label and a line each: they would cover what they explain."""
 COUNTED = ("observed", "counterfactual", "counterfactual_lower", "counterfactual_upper", "ad")
 KEY = pd.DataFrame({"one": [1]})
 """The data set behind the key: constant marks need one row."""
@@ -93,26 +95,54 @@ def velocity_frames(
 
 
 def evidence_frames(result: Analysis) -> dict[str, pd.DataFrame]:
-    """Build the data sets of the evidence chart: a path for each airing, the threshold, where it was crossed."""
-    looks = result.evidence if len(result.evidence) else pd.DataFrame(columns=["airing", "time", "log_e"])
-    kinds = {"time": "datetime64[ns, UTC]", "log_e": float}
-    path = looks.merge(result.table[["airing", "start"]], on="airing").astype(kinds)
+    """Build the data sets of the evidence chart.
+
+    A path for each airing, that of the joint filter beside the leading one, the threshold, where it was crossed.
+    """
+    looks = _looks(result)
     threshold = 1 / result.alpha
-    path["lag_s"] = (path["time"] - path["start"]).dt.total_seconds()
     # Beyond 1e12 a reader distinguishes nothing, and below 1/1000 the path would only squeeze the part that matters.
-    path["power"] = (path["log_e"] / np.log(10)).clip(-3, 12)
-    path = path[["airing", "lag_s", "power"]].dropna()
+    looks["power"] = (looks["log_e"] / np.log(10)).clip(-3, 12)
+    path = looks[["airing", "lag_s", "power", "leading"]].dropna()
     if len(path) > 2 * MAX_BINS:
         path = path.iloc[:: math.ceil(len(path) / (2 * MAX_BINS))]
-    leading = leading_airing(result) if len(result.table) else ""
-    path["leading"] = path["airing"] == leading
+    joint = looks[looks["leading"]].assign(power=(looks["joint_log_e"] / np.log(10)).clip(-3, 12))
+    joint = joint[["lag_s", "power"]].dropna()
     crossed = path[path["leading"] & (path["power"] >= math.log10(threshold))].head(1).copy()
     crossed["text"] = [f"crossed at +{lag:.0f} s" for lag in crossed["lag_s"]]
-    powers = [-1.0, math.log10(threshold) + 0.7, *path["power"]]
+    powers = [-1.0, math.log10(threshold) + 0.7, *path["power"], *joint["power"]]
     lags = [0.0, max([30.0, *path["lag_s"]])]
+    # The name of the thin line stands after its end where there is room, else below it.
+    ending = joint.tail(1).assign(text="joint filter", late=lambda end: end["lag_s"] > 0.75 * lags[1])
     limit = pd.DataFrame({"power": [math.log10(threshold)], "text": [f"1/α = {threshold:g}"]})
     window = pd.DataFrame({"lag_s": lags, "power": [min(powers), max(powers) * 1.05]})
-    return {"path": path, "crossed": crossed, "limit": limit, "window": window}
+    return {"path": path, "joint": joint, "ending": ending, "crossed": crossed, "limit": limit, "window": window}
+
+
+def amount_frames(result: Analysis) -> dict[str, pd.DataFrame]:
+    """Build the data sets of the amount over time: of the leading airing, with the interval that holds at all looks."""
+    looks = _looks(result)
+    amount = looks[looks["leading"]][["lag_s", "incremental", "lower", "upper"]].dropna()
+    if len(amount) > MAX_BINS:
+        amount = amount.iloc[:: math.ceil(len(amount) / MAX_BINS)]
+    # The first looks know nothing yet: their intervals would squeeze all that follows, and are cut.
+    later = amount.iloc[len(amount) // 4 :]
+    ends = [0.0, *amount["incremental"], *later["lower"], *later["upper"]]
+    room = 0.05 * max(1.0, max(ends) - min(ends))
+    count = [min(ends) - room, max(ends) + room]
+    amount = amount.assign(lower=amount["lower"].clip(lower=count[0]), upper=amount["upper"].clip(upper=count[1]))
+    window = pd.DataFrame({"lag_s": [0.0, max([30.0, *amount["lag_s"]])], "count": count})
+    return {"amount": amount, "zero": pd.DataFrame({"zero": [0.0]}), "window": window}
+
+
+def _looks(result: Analysis) -> pd.DataFrame:
+    """Return every look with seconds since its airing began, and whether that airing leads; unknown columns unknown."""
+    columns = ["airing", "time", "log_e", "joint_log_e", "incremental", "lower", "upper"]
+    looks = result.evidence.reindex(columns=columns)
+    kinds = {"time": "datetime64[ns, UTC]"} | dict.fromkeys(columns[2:], float)
+    looks = looks.merge(result.table[["airing", "start"]], on="airing").astype(kinds)
+    leading = leading_airing(result) if len(result.table) else ""
+    return looks.assign(lag_s=(looks["time"] - looks["start"]).dt.total_seconds(), leading=looks["airing"] == leading)
 
 
 def drawn(result: Analysis | None) -> pd.DataFrame:
@@ -210,13 +240,15 @@ def _breaks(airings: pd.DataFrame, span: tuple[pd.Timestamp, pd.Timestamp]) -> p
     inside = (airings["start"] < span[1]) & (end >= span[0])
     # Near the right edge a label turns to the left: marks that stick out would squeeze the plot.
     late = airings["start"] > span[1] - (span[1] - span[0]) * 0.2
+    many = int(inside.sum()) > LABELLED
     return pd.DataFrame(
         {
             "time": airings["start"].where(airings["start"] > span[0], span[0])[inside],
             "end": end.where(end < span[1], span[1])[inside],
-            "kind": "AD_BREAK_SPIKE",
+            "kind": "" if many else "AD_BREAK_SPIKE",
             "late": late[inside],
-            "label": airings.loc[inside, "airing"].astype(str),
+            "label": "" if many else airings.loc[inside, "airing"].astype(str),
+            "many": many,
         }
     )
 

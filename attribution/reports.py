@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import base64
 import json
-import math
 from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from attribution import charts, plotted
+from attribution.details import WHOLE, details
+from attribution.figures import figure, html_table, interval
 from attribution.theme import font_css, variables
-from attribution.verdict import RUNGS
+from attribution.verdict import RUNGS, WORDS
 
 if TYPE_CHECKING:
     from attribution.analysis import Analysis
@@ -66,7 +68,7 @@ class Report:
 
 
 def report(result: Analysis, *, title: str = "Did this TV ad actually cause these conversions?") -> Report:
-    """Make the report of an analysis: verdict first, then chart, table, findings, settings and fingerprint.
+    """Make the report of an analysis: verdict first, then chart, tables, findings, settings and fingerprint.
 
     Parameters
     ----------
@@ -75,11 +77,15 @@ def report(result: Analysis, *, title: str = "Did this TV ad actually cause thes
     title
         The heading. Like every text that comes from a file or a feed, it is escaped.
     """
+    beside = details(result)
+    whole = beside.pop(WHOLE, "")
     parts = [
         _verdict(result, title),
         _section("Conversion velocity", _velocity(result)),
+        _section(WHOLE, whole) if whole else "",
         _section("Evidence", _columns(_evidence(result))),
         _section("Every airing", table_html(result) + _csv(result)),
+        *(_section(name, html) for name, html in beside.items()),
         _section("Findings in the data", findings_html(result.findings)),
         _section("Settings", _settings(result)),
     ]
@@ -91,52 +97,6 @@ def report(result: Analysis, *, title: str = "Did this TV ad actually cause thes
         f"<style>{style}</style></head><body><main>{body}{_colophon(result)}</main></body></html>"
     )
     return Report(html=document, title=title)
-
-
-def figure(value: Any, kind: str) -> str:
-    """Write one figure as a reader wants it; unknown is a dash.
-
-    Parameters
-    ----------
-    value
-        A number; NaN where it is unknown.
-    kind
-        ``count`` (signed), ``plain``, ``percent`` (signed), ``probability``, ``evidence``, ``seconds`` or ``ratio``.
-
-    Examples
-    --------
-    >>> figure(4247.0, "count"), figure(0.414, "percent"), figure(float("nan"), "ratio")
-    ('+4,247', '+41.4%', '—')
-    >>> figure(0.9999, "probability"), figure(0.00004, "probability"), figure(3.2e7, "evidence")
-    ('> 0.999', '< 0.001', '3e7')
-    """
-    number = float(value)
-    if math.isnan(number):
-        return "—"
-    text = {
-        "count": lambda x: f"{x:+,.0f}",
-        "plain": lambda x: f"{x:,.0f}",
-        "percent": lambda x: f"{x:+.1%}",
-        "probability": _probability,
-        "evidence": _size,
-        "seconds": lambda x: f"{x:.1f} s",
-        "ratio": lambda x: f"{x:.2f}×",
-    }[kind](number)
-    return text.replace("-", "−")
-
-
-def interval(row: Any, name: str, kind: str) -> str:
-    """Write the interval of a figure; empty where it is unknown.
-
-    Examples
-    --------
-    >>> interval({"lift_lower": 0.1, "lift_upper": 0.25}, "lift", "percent")
-    '+10.0% to +25.0%'
-    """
-    low, high = float(row[f"{name}_lower"]), float(row[f"{name}_upper"])
-    if math.isnan(low) or math.isnan(high):
-        return ""
-    return f"{figure(low, kind)} to {figure(high, kind)}"
 
 
 def reason(result: Analysis, airing: str, column: str) -> str:
@@ -157,13 +117,15 @@ def findings_html(findings: tuple[Any, ...]) -> str:
         return '<p class="muted">Nothing was found that harms the answer.</p>'
     order = {"error": 0, "warning": 1, "note": 2}
     signs = {"error": "▲ ERROR", "warning": "▲ WARNING", "note": "● NOTE"}
-    rows = "".join(
-        f'<tr><td class="level {escape(f.level)}">{signs.get(f.level, escape(f.level))}</td>'
-        f"<td>{escape(f.what)}</td><td>{escape(f.rows)}</td><td>{escape(f.harm)}</td><td>{escape(f.mend)}</td></tr>"
+    heads = ("Level", "What", "Where", "Harm", "Mend")
+    rows = [
+        (
+            f'<span class="level {escape(f.level)}">{signs.get(f.level, escape(f.level))}</span>',
+            *(escape(text) for text in (f.what, f.rows, f.harm, f.mend)),
+        )
         for f in sorted(dict.fromkeys(findings), key=lambda f: order.get(f.level, 3))
-    )
-    head = "<tr><th>Level</th><th>What</th><th>Where</th><th>Harm</th><th>Mend</th></tr>"
-    return f'<div class="scroll"><table class="words"><thead>{head}</thead><tbody>{rows}</tbody></table></div>'
+    ]
+    return html_table(heads, rows, words=True)
 
 
 def explanation(result: Analysis) -> list[str]:
@@ -180,37 +142,27 @@ def explanation(result: Analysis) -> list[str]:
         f"before, from regions without the ad and from the feeds; its band holds {1 - result.alpha:.0%}."
     )
     sentences = [solid, dashed]
-    for row in table.to_dict("records"):
-        if math.isfinite(row["incremental"]):
-            span = interval(row, "incremental", "count")
-            sentences.append(
-                f"For {row['airing']} the area between them is {figure(row['incremental'], 'count')} conversions"
-                + (f" ({span})." if span else ".")
-            )
+    told = table[np.isfinite(table["incremental"].to_numpy(float))]
+    for row in told.head(MAX_EXPLAINED).to_dict("records"):
+        span = interval(row, "incremental", "count")
+        sentences.append(
+            f"For {row['airing']} the area between them is {figure(row['incremental'], 'count')} conversions"
+            + (f" ({span})." if span else ".")
+        )
+    if len(told) > MAX_EXPLAINED:
+        sentences.append(f"The areas of {len(told) - MAX_EXPLAINED} further airings stand in the table.")
     sentences.append(
         "A rise inside the shaded break proves nothing by itself: a break, a goal or a trend can do the same. "
         f"The verdict ({claimed}) rests on the evidence, not on the shape."
     )
-    return sentences[:12]
+    return sentences
 
 
-MAX_CASES = 12
-"""The evidence of so many airings is written out."""
+MAX_CASES, MAX_EXPLAINED = 12, 6
+"""The evidence of so many airings is written out, and the area of so many explained."""
 SIDE_BY_SIDE = 4
 """So many airings stand side by side in the table; more become its rows."""
 UNIT_WORDS = {"s": "second", "min": "minute", "h": "hour", "day": "day"}
-
-
-def _probability(x: float) -> str:
-    if x > 0.999:
-        return "> 0.999"
-    return "< 0.001" if x < 0.001 else f"{x:.3f}"
-
-
-def _size(x: float) -> str:
-    if x >= 1e6 or 0 < x < 1e-3:
-        return f"{x:.0e}".replace("e+0", "e").replace("e+", "e").replace("e-0", "e-")
-    return f"{x:,.0f}" if x >= 100 else f"{x:.2g}"
 
 
 def _verdict(result: Analysis, title: str) -> str:
@@ -227,7 +179,10 @@ def _verdict(result: Analysis, title: str) -> str:
 
 def cases_html(result: Analysis) -> str:
     """Write what speaks for and against each verdict, and what would change it."""
-    words = "".join(_case(verdict, named=len(result.verdicts) > 1) for verdict in result.verdicts[:MAX_CASES])
+    shown = result.verdicts
+    if len(shown) > MAX_CASES:  # the strongest words first
+        shown = sorted(shown, key=lambda verdict: WORDS.index(verdict.word))[:MAX_CASES]
+    words = "".join(_case(verdict, named=len(result.verdicts) > 1) for verdict in shown)
     left = len(result.verdicts) - MAX_CASES
     if left > 0:
         words += f'<p class="muted">{left} further airings: their figures stand in the table.</p>'
@@ -238,6 +193,7 @@ def _evidence(result: Analysis) -> list[str]:
     drawn = []
     if len(result.evidence):
         drawn.append(_svg(charts.evidence(result).properties(width=420)))
+        drawn.append(_svg(charts.amount(result)))
     if len(result.kernel):
         drawn.append(_svg(charts.response(result)))
     drawn.append(_svg(charts.airings(result).properties(width=320)))
@@ -285,9 +241,11 @@ def table_html(result: Analysis) -> str:
         top = f"<th>Airing</th>{''.join(names)}"
         lines = [head + "".join(cells) for head, cells in zip(heads, columns, strict=True)]
     body = "".join(f"<tr>{line}</tr>" for line in lines)
+    many = len(heads) > SIDE_BY_SIDE
+    table = f'<table class="{"many" if many else "few"}"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>'
     foot = "".join(f"<li>{escape(why)}</li>" for why in notes)
     reasons = f'<p class="label notes">Why a figure is unknown</p><ol class="muted">{foot}</ol>' if notes else ""
-    return f'<div class="scroll"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>{reasons}'
+    return f'<div class="scroll{" long" * many}">{table}</div>{reasons}'
 
 
 def _csv(result: Analysis) -> str:
@@ -373,6 +331,9 @@ ul,ol{padding-left:20px;margin:6px 0}
 li{margin:3px 0}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font:13px/1.4 var(--mono);font-variant-numeric:tabular-nums}
+.long{max-height:640px;overflow-y:auto}.long thead th{position:sticky;top:0;background:var(--background)}
+table.many tbody th{white-space:nowrap;color:var(--ink)}
+table.few{width:auto;min-width:min(100%,36em)}
 td,th{text-align:right;padding:7px 10px;border-bottom:1px solid var(--line);vertical-align:top}
 thead th{vertical-align:bottom;color:var(--ink)}
 td{white-space:nowrap}
@@ -389,5 +350,5 @@ pre{font:12px/1.5 var(--mono);overflow-x:auto}
 a{color:var(--counterfactual)}
 footer{font:12px/1.6 var(--mono);margin-top:24px}
 @media(max-width:700px){.columns{grid-template-columns:1fr}h1{font-size:30px}main{padding:16px 12px}}
-@media print{section{break-inside:avoid}main{max-width:none;padding:0}}
+@media print{.long{max-height:none}section{break-inside:avoid}main{max-width:none;padding:0}}
 """

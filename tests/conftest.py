@@ -37,6 +37,12 @@ class MadeAnalysis:
     reasons: pd.DataFrame
     airings: pd.DataFrame
     as_of: pd.Timestamp
+    gap: pd.DataFrame = field(default_factory=pd.DataFrame)
+    money: pd.DataFrame = field(default_factory=pd.DataFrame)
+    bounds: pd.DataFrame = field(default_factory=pd.DataFrame)
+    together: pd.DataFrame = field(default_factory=pd.DataFrame)
+    groups: pd.DataFrame = field(default_factory=pd.DataFrame)
+    plan_notes: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     settings: Settings = field(default_factory=Settings)
     fingerprint: str = "0123456789abcdef"

@@ -12,7 +12,7 @@ import vl_convert
 
 from attribution import charts, plotted, theme
 
-DRAWN = (charts.velocity, charts.evidence, charts.response, charts.airings)
+DRAWN = (charts.velocity, charts.evidence, charts.amount, charts.response, charts.airings)
 
 
 @pytest.mark.parametrize("chart", DRAWN)
@@ -109,6 +109,54 @@ def test_evidence_without_a_path_still_draws_its_axes(made):
     frames = plotted.evidence_frames(replace(made, evidence=made.evidence.iloc[:0]))
     assert frames["path"].empty
     assert np.isfinite(frames["window"]["power"]).all()
+
+
+def watched(made):
+    """The made looks with what a model with a control has beside its e-value: an amount that closes in on 500."""
+    looks = made.evidence
+    number = looks.groupby("airing").cumcount().to_numpy(float)
+    wide = 4000.0 / (1 + number) + 50
+    return replace(
+        made,
+        evidence=looks.assign(joint_log_e=number, incremental=500.0, lower=500 - wide, upper=500 + wide),
+    )
+
+
+def test_the_joint_filter_is_drawn_for_the_leading_airing_alone_and_named_where_there_is_room(made):
+    frames = plotted.evidence_frames(watched(made))
+    joint = frames["joint"]
+    assert len(joint) == 60
+    assert joint["power"].max() == 12
+    assert frames["window"]["power"].max() > 12
+    assert frames["ending"][["text", "late"]].to_numpy().tolist() == [["joint filter", True]]
+    assert plotted.evidence_frames(made)["joint"].empty
+
+
+def test_the_amount_over_time_keeps_its_estimates_and_cuts_the_wildest_intervals(made):
+    result = watched(made)
+    frames = plotted.amount_frames(result)
+    amount, (low, high) = frames["amount"], frames["window"]["count"]
+    assert len(amount) == 60
+    assert (amount["incremental"] == 500).all()
+    assert (amount["lower"] >= low).all()
+    assert (amount["upper"] <= high).all()
+    assert low < 0
+    assert 500 < high < 1000
+    later = amount.iloc[20:]
+    path = result.evidence[result.evidence["airing"] == "WWE_HALFTIME_1"].iloc[20:]
+    assert later["lower"].to_numpy() == pytest.approx(path["lower"].to_numpy())
+    assert plotted.amount_frames(made)["amount"].empty
+
+
+def test_many_airings_are_shaded_without_labels(maker):
+    few, many = (plotted.velocity_frames(r.total, r.airings)["breaks"] for r in map(made_with(maker), (12, 13)))
+    assert (few["label"] != "").all()
+    assert (many["label"] == "").all()
+    assert len(many) == 13
+
+
+def made_with(maker):
+    return lambda airings: maker(airings=airings)
 
 
 def test_forest_of_many_airings_says_what_it_leaves_out(maker):

@@ -93,6 +93,18 @@ def test_the_same_result_makes_the_same_report(made, maker):
     assert reports.report(made).html == reports.report(maker()).html
 
 
+def test_of_many_airings_the_strongest_words_stand_first_and_the_caution_stays(maker):
+    result = maker(airings=20)
+    late = [*["undecided"] * 19, "association"]
+    verdicts = tuple(replace(v, word=w) for v, w in zip(result.verdicts, late, strict=True))
+    html = reports.cases_html(replace(result, verdicts=verdicts))
+    assert html.index("WWE_HALFTIME_20: association") < html.index("WWE_HALFTIME_1: undecided")
+    assert "8 further airings" in html
+    told = reports.explanation(result)
+    assert told[-1].startswith("A rise inside the shaded break proves nothing")
+    assert told[-2] == f"The areas of {20 - reports.MAX_EXPLAINED} further airings stand in the table."
+
+
 def test_explanation_holds_the_numbers_of_the_table(made):
     words = " ".join(reports.explanation(made))
     assert reports.figure(made.table["incremental"][0], "count") in words

@@ -12,7 +12,8 @@ import streamlit as st
 
 import attribution as at
 from attribution import charts, plotted
-from attribution.reports import cases_html, explanation, findings_html, report, table_html
+from attribution.details import WHOLE, details
+from attribution.reports import cases_html, explanation, findings_html, reason, report, table_html
 from attribution.workbench import desk, panels
 from attribution.workbench.shell import ROOT, mode, plain_markdown
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 BRING = "My own files"
 FOUND = "as found"
+BESIDE = 2
+"""So many airings leave room beside their table."""
 BRINGING = """
 <table class="words"><tr><th>File</th><th>Columns, by these or similar names</th></tr>
 <tr><td>Conversions, counted</td><td>time, count; optional region, channel, device. Or wide: time and one column a
@@ -214,11 +217,16 @@ def _answer(material: desk.Material, settings: at.Settings) -> None:
     left, right = st.columns(2, gap="small")
     with left, st.container(key="panel-case"):
         st.html(f'<div class="ec"><div>{panels.title("For and against")}</div>{cases_html(result)}</div>')
-    with right, st.container(key="panel-evidence"):
-        st.html(f'<div class="ec">{panels.title("Sequential evidence · mSPRT", f"1/α = {1 / result.alpha:g}")}</div>')
-        chart = charts.evidence(result, mode=mode()).properties(width="container")
-        st.vega_lite_chart(None, chart.to_dict(), theme=None)
-    with st.container(key="panel-table"):
+    beside = details(result)
+    whole = beside.pop(WHOLE, "")
+    with right:
+        if whole:
+            _panel("whole", WHOLE, whole)
+        else:
+            _evidence(result)
+    # Few airings leave room at their side.
+    places = st.columns(2, gap="small") if beside and len(result.table) <= BESIDE else [st.container()] * 2
+    with places[0], st.container(key="panel-table"):
         st.html(f'<div class="ec">{panels.title("Every airing")}{table_html(result)}</div>')
         with st.container(horizontal=True):
             name = result.fingerprint
@@ -226,6 +234,34 @@ def _answer(material: desk.Material, settings: at.Settings) -> None:
                 "Save the report", _report(result, name), f"report-{name}.html", "text/html", type="primary"
             )
             st.download_button("Save the table", result.table.to_csv(index=False), f"airings-{name}.csv", "text/csv")
+    with places[1]:
+        for number, (heading, html) in enumerate(beside.items()):
+            _panel(f"beside-{number}", heading, html)
+
+
+def _panel(key: str, heading: str, html: str) -> None:
+    with st.container(key=f"panel-{key}"):
+        st.html(f'<div class="ec">{panels.title(heading)}{html}</div>')
+
+
+def _evidence(result: at.Analysis) -> None:
+    """Draw the path of the e-value and the amount over time; without a look, say why there is none."""
+    with st.container(key="panel-evidence"):
+        st.html(f'<div class="ec">{panels.title("Sequential evidence · mSPRT", f"1/α = {1 / result.alpha:g}")}</div>')
+        if result.evidence.empty:
+            why = reason(result, plotted.leading_airing(result), "e_value") or "no airing was watched"
+            st.html(f'<div class="ec"><p class="lead muted">{escape(why)}.</p></div>')
+            return
+        thin = "thin, the joint filter's, which only sets exposed regions against the control"
+        held = f"with the {1 - result.alpha:.0%} interval that holds however often one looks"
+        drawn = (
+            (charts.evidence, 190, f"e-value of the model; {thin}"),
+            (charts.amount, 150, f"incremental so far, {held}"),
+        )
+        for draw, height, words in drawn:
+            st.html(f'<div class="ec"><p class="said">{escape(words)}</p></div>')
+            chart = draw(result, mode=mode()).properties(width="container", height=height)
+            st.vega_lite_chart(None, chart.to_dict(), theme=None)
 
 
 def _velocity(result: at.Analysis) -> None:

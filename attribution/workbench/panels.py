@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from attribution import __version__
+from attribution.figures import figure, html_table, interval
 from attribution.plotted import SMOOTHED_S
-from attribution.reports import figure, interval, mark
+from attribution.reports import mark
 from attribution.verdict import CLAIMS, RUNGS
 
 if TYPE_CHECKING:
@@ -216,19 +217,21 @@ def _rate(value: float) -> str:
 def regions(look: Look) -> str:
     """Write the regional matrix: share of traffic, role, observed against counterfactual since the airing began."""
     head = title("Regional matrix", look.span_words)
-    rows = "".join(_region(row) for row in look.regions.to_dict("records"))
-    top = "".join(f"<th>{n}</th>" for n in ("Region", "Role", "Traffic", "Observed", "Counterfactual", "Difference"))
-    return f'<div class="ec">{head}<div class="scroll"><table><tr>{top}</tr>{rows}</table></div></div>'
+    heads = ("Region", "Role", "Traffic", "Observed", "Counterfactual", "Difference")
+    return f'<div class="ec">{head}{html_table(heads, map(_region, look.regions.to_dict("records")))}</div>'
 
 
-def _region(row: dict) -> str:
+def _region(row: dict) -> list[str]:
+    """Write the cells of a region."""
     span = interval(row, "counterfactual", "plain")
-    return (
-        f"<tr><td>{escape(row['region'])}</td><td>{'● exposed' if row['exposed'] else '○ control'}</td>"
-        f"<td>{_share(row['traffic'])}</td><td>{figure(row['observed'], 'plain')}</td>"
-        f'<td class="blue">{figure(row["counterfactual"], "plain")}<small>{span}</small></td>'
-        f"<td>{figure(row['difference'], 'count')}</td></tr>"
-    )
+    return [
+        escape(row["region"]),
+        "● exposed" if row["exposed"] else "○ control",
+        _share(row["traffic"]),
+        figure(row["observed"], "plain"),
+        f'<span class="blue">{figure(row["counterfactual"], "plain")}</span><small>{span}</small>',
+        figure(row["difference"], "count"),
+    ]
 
 
 def _share(value: float) -> str:

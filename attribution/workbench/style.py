@@ -76,6 +76,7 @@ SHEET = """
 .key i.dash{border-top:2px dashed var(--counterfactual)}
 .key i.area{border:0;height:10px;background:var(--effect);opacity:.5}
 .head{display:flex;justify-content:space-between;gap:1rem;align-items:baseline;font-size:.72rem}
+.head>span{flex:none;max-width:55%;text-align:right}
 .ec table{border-collapse:collapse;width:100%;font:400 .78rem/1.4 var(--mono);margin-top:.6rem}
 .ec th{font-weight:400;font-size:.68rem;letter-spacing:.08em;text-transform:uppercase;color:var(--muted);
  text-align:right;
@@ -106,6 +107,18 @@ SHEET = """
 .truth{font:400 .78rem/1.5 var(--prose);color:var(--muted)}.truth b{color:var(--ink);font-family:var(--mono)}
 .ec ul.plain{margin:.3rem 0 .7rem;padding-left:1.1rem;font:400 .86rem/1.5 var(--prose)}
 .ec p.lead{font:400 .95rem/1.5 var(--prose);margin:.3rem 0}
+.ec p.said{font:400 .84rem/1.5 var(--prose);color:var(--muted);margin:.45rem 0 0;max-width:62rem;padding:0}
+.ec p.said code{font:400 .76rem var(--mono);color:var(--ink);background:var(--line);padding:.1rem .4rem;
+ border-radius:3px;white-space:nowrap}
+.ec .long{max-height:34rem;overflow-y:auto}.ec .long thead th{position:sticky;top:0;background:var(--panel)}
+.ec table.many tbody th{white-space:nowrap;text-transform:none;letter-spacing:0;color:var(--ink)}
+.ec table.few{width:auto;min-width:min(100%,34rem)}
+.ec p.from{font:400 .7rem/1.4 var(--mono);color:var(--muted);margin:.6rem 0 0;padding:0}
+.ec .rest{white-space:normal}.ec .verdict a,.ec.verdict a{color:var(--counterfactual)}
+.strips{display:grid;gap:.1rem;margin-top:.4rem}
+.strip{display:grid;grid-template-columns:11em repeat(6,minmax(0,1fr));gap:.2rem .8rem;padding:.32rem 0;
+ border-bottom:1px solid var(--line);font:400 .78rem/1.35 var(--mono)}
+.strip i{font-style:normal}.ec .strip small{display:block;overflow-wrap:anywhere}
 [data-testid=stVegaLiteChart]{background:transparent}
 .st-key-hero [data-testid=stVerticalBlock],.st-key-hero{gap:.3rem}
 .st-key-hero [data-testid=stPopoverButton]{font-family:var(--mono);min-height:1.8rem;padding:.1rem .6rem}
@@ -125,6 +138,16 @@ SHEET = """
  .st-key-herohead{flex-wrap:wrap}
  .verdict{grid-template-columns:1fr}.verdict .word{font-size:1.5rem;min-width:0}
  .event .status{margin-left:0}[data-testid=stMainBlockContainer]{padding:.35rem .7rem 2rem}
-
+ .st-key-bar{gap:.35rem .2rem;padding-right:2rem}.brand{letter-spacing:.06em;font-size:.78rem;gap:.4rem}
+ .st-key-bar [data-testid=stPageLink-NavLink]{padding:.2rem .4rem}
+ .ec .stack,.ec .stack tbody{display:block}.ec .stack thead{display:none}
+ .ec .stack tr{display:grid;grid-template-columns:repeat(3,minmax(0,1fr));gap:.3rem .8rem;padding:.6rem 0;
+  border-bottom:1px solid var(--line)}
+ .ec .stack td{border:0;padding:0;text-align:left;white-space:normal}
+ .ec .stack td:first-child,.ec .stack td.rest{grid-column:1/-1}
+ .ec .stack td:not(:first-child)::before{content:attr(data-head);display:block;font-size:.64rem;line-height:1.25;
+  color:var(--muted)}
+ .ec .words.stack tr{grid-template-columns:1fr}
+ .strip{grid-template-columns:repeat(4,minmax(0,1fr))}.strip>span:first-child{grid-column:1/-1;color:var(--muted)}
 }
 """

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 import attribution as at
-from attribution.reports import figure, interval
+from attribution.figures import figure, interval
 from attribution.stream.engine import Engine
 from attribution.stream.feeds import SimulatedFeed
 from attribution.stream.notices import LogEntry
