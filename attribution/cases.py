@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from attribution.faults import unknown_loss, worst_case
-from attribution.model import monitor
+from attribution.model import sofar
 from attribution.planning import minimum_detectable_lift
 from attribution.verdict import Case, decide
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from attribution.counts import Counts
-    from attribution.model import control
+    from attribution.model import control, monitor
     from attribution.model import fit as fast
     from attribution.model.decompose import Parts
     from attribution.model.design import Design
@@ -70,7 +70,7 @@ def gathered(
         lift_upper=lift["high"],
         probability_positive=float(fit.weight @ ndtr(fit.window_mean[:, j] / fit.window_sd[:, j])),
         sd=spread,
-        floor=monitor.floor(design, fit.noise, j, int(np.argmax(fit.kernel_weight())), parts.counterfactual * observed),
+        floor=sofar.floor(design, fit.noise, j, int(np.argmax(fit.kernel_weight())), parts.counterfactual * observed),
         log_e=float(watched.log_e[last]) if last >= 0 else 0.0,
         log_plain=float(watched.log_plain[last]) if last >= 0 else np.nan,
         explained=other[0],
@@ -126,7 +126,8 @@ def words(case: Case, watched: monitor.Evidence, settings: Settings, arrived: np
         other = story(watched, settings.alpha, k)
         now = case._replace(
             status="", counterfactual=expected, incremental=mean, lower=mean - z * sd, upper=mean + z * sd,
-            robust_lower=np.nan, robust_upper=np.nan, watched_lower=watched.lower[k], watched_upper=watched.upper[k],
+            robust_lower=watched.robust_lower[k], robust_upper=np.nan,
+            watched_lower=watched.lower[k], watched_upper=watched.upper[k],
             lift=mean / expected, lift_lower=watched.lower[k] / expected, lift_upper=watched.upper[k] / expected,
             sd=sd, floor=watched.floor[k], log_e=watched.log_e[k], log_plain=watched.log_plain[k],
             explained=other[0], explained_kind=other[1], one_region=watched.one_region[k], arrived=arrived[k],

@@ -207,7 +207,8 @@ def instead(told: Placebos | None, design: Design, airing: int, alpha: float) ->
     unknown = np.full(len(time), np.nan)
     return monitor.Evidence(
         time=time, log_e=log_e, log_plain=log_e, estimate=amount, lower=amount - half, upper=amount + half, sd=sd,
-        floor=unknown, expected=unknown, one_region=unknown, explained=("",) * len(time), kind=("",) * len(time),
+        floor=unknown, expected=unknown, one_region=unknown, robust_lower=unknown,
+        explained=("",) * len(time), kind=("",) * len(time),
         joint=unknown,
     )  # fmt: skip
 

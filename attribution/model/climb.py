@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit
-from scipy.linalg.lapack import dpotrs
+from scipy.linalg import lapack
 
 from attribution.model import layout as layouts
 from attribution.model import mean as model
@@ -62,7 +62,7 @@ def _solve(layout: layouts.Frame, gram: np.ndarray, free: np.ndarray) -> tuple[n
     precision = 1.0 / layout.prior_sd[free] ** 2
     lower = np.linalg.cholesky(gram[:-1, :-1] + np.diag(precision))
     right = gram[:-1, -1] + precision * layout.prior_mean[free]
-    return dpotrs(lower, right, lower=1)[0], lower
+    return lapack.dpotrs(lower, right, lower=1)[0], lower  # type: ignore[attr-defined]  made at build time
 
 
 def climb(

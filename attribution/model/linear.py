@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numba import njit
-from scipy.linalg.lapack import dtrtrs
+from scipy.linalg import lapack
 
 from attribution.model import mean as model
 from attribution.model.field import Factor, accumulate, covariances, factorise
@@ -245,7 +245,7 @@ def read(
     lower = np.linalg.cholesky(gram[:n, :n] + np.diag(precision))
     target = gram[:n, n:].copy()
     target[:, -1] += precision * layout.prior_mean[nuisance]
-    white = dtrtrs(lower, target, lower=1)[0]
+    white = lapack.dtrtrs(lower, target, lower=1)[0]  # type: ignore[attr-defined]  made at build time
     rest = gram[n:, n:] - white.T @ white
     coefficient = design.coefficient[:, targets]
     inner = rest[:-1, :-1].reshape(len(targets), size, len(targets), size)

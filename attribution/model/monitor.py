@@ -17,19 +17,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.special import log_ndtr
 
-from attribution.model import fit as fast
 from attribution.model.climb import climb, climb_and_read
 from attribution.model.layout import baseline
-from attribution.model.mean import predict
 from attribution.model.nulls import nulls
+from attribution.model.sofar import AWAKE_EVERY, LOOSE, Estimate, log_sum, so_far
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from attribution.model.design import Design
     from attribution.model.history import Noise
     from attribution.model.layout import World
-    from attribution.model.linear import Bank, Mode
+    from attribution.model.linear import Mode
     from attribution.settings import Settings
 
 TICKS = ((90.0, 2.0), (600.0, 10.0))
@@ -38,18 +35,12 @@ TICKS = ((90.0, 2.0), (600.0, 10.0))
 WATCHED = 0.98
 """Watching ends when this share of a response has had time to arrive: nothing that comes later is the ad's."""
 
-ASLEEP, AWAKE_EVERY, AGAIN_EVERY, NEAR = 12.0, 5, 3, 3.0
+ASLEEP, AGAIN_EVERY, NEAR = 12.0, 3, 3.0
 """A null world 12 nats behind the best is fitted at every fifth look; the others at every third, and at every look
 where the evidence is within 3 nats of the line or above it."""
 
-SLIGHT = 4.0
-"""With the ad, a world so many nats behind (2% of the weight) is fitted at every fifth look only."""
-
 LIFT_SCALE, INTERVAL_SCALE = 0.2, 0.3
 """Sds of the half-normal of E* and of the normal mixture of the interval over time, in window baselines."""
-
-LOOSE = 0.1
-"""Tolerance of the climbs of a look, nats."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +59,8 @@ class Evidence:
         (L,) the incremental inside the window so far, and its interval over time: it holds at all looks at once.
     sd, floor, expected
         (L,) its posterior sd, what that sd would be were only the count noise unknown, and the counterfactual so far.
+    robust_lower
+        (L,) lower end of the interval over time where a shock that no feed shows is allowed for; NaN without a control.
     one_region
         (L,) log evidence of a shock in one region over every other null world.
     explained, kind
@@ -85,6 +78,7 @@ class Evidence:
     sd: np.ndarray
     floor: np.ndarray
     expected: np.ndarray
+    robust_lower: np.ndarray
     one_region: np.ndarray
     explained: tuple[str, ...]
     kind: tuple[str, ...]
@@ -116,17 +110,6 @@ def decision(log_e: np.ndarray, alpha: float) -> int | None:
     above = log_e >= -np.log(alpha)
     both = np.flatnonzero(above[1:] & above[:-1])
     return int(both[0]) + 1 if len(both) else None
-
-
-class Estimate(NamedTuple):
-    """The incremental inside the window so far, at one look; NaN where no world could be fitted."""
-
-    mean: float = np.nan
-    sd: float = np.nan
-    floor: float = np.nan
-    """Sd were only the count noise unknown: weighted least squares of the counts on the kernel."""
-    expected: float = np.nan
-    """Conversions without the ad."""
 
 
 class Look(NamedTuple):
@@ -208,7 +191,7 @@ def look(design: Design, noise: Noise, airing: int, before: Look | None, turn: i
     gaps = np.array([known[w.name][0] for w in awake])
     leader = awake[int(gaps.argmax())]
     mixed = log_sum([np.log(w.weight) + sum(known[w.name]) for w in awake])
-    estimate = _estimate(design, noise, airing, anchor, lead, starts, known, turn, settings)
+    estimate = so_far(design, noise, airing, anchor, lead, starts, known, turn, settings)
     return Look(
         log_e=mixed - float(gaps.max()),
         log_plain=_plain(chosen, known),
@@ -247,13 +230,6 @@ def _ask(
     fresh[world.name] = mode.evidence, log_sum(gain + np.log(design.kernel_weight))
 
 
-def log_sum(values: Sequence[float] | np.ndarray) -> float:
-    """Return the log of a sum of exponentials."""
-    array = np.asarray(values, dtype=float)
-    top = float(array.max())
-    return top + float(np.log(np.exp(array - top).sum()))
-
-
 def _plain(chosen: tuple[World, ...], known: dict[str, tuple[float, float]]) -> float:
     """Return the log of the mixture over all null worlds with the ad over the same mixture without it."""
     rows = [(np.log(w.weight), *known[w.name]) for w in chosen if w.name in known]
@@ -288,54 +264,6 @@ def _lead(
     return best
 
 
-def _estimate(
-    design: Design,
-    noise: Noise,
-    airing: int,
-    anchor: int,
-    lead: int,
-    starts: dict[str, Mode],
-    known: dict[str, tuple[float, float]],
-    turn: int,
-    settings: Settings,
-) -> Estimate:
-    """Return the incremental inside the window so far, over worlds and kernels, at one lead."""
-    rows: list[tuple[float, np.ndarray, np.ndarray, np.ndarray]] = []
-    found: dict[str, float] = {}
-    prior = (settings.lift_sd * baseline(design)) ** 2
-    within = design.window_mass[:, airing]
-    for world in _alternatives(design):
-        name = f"with {world.name}"
-        if known.get(name, (0.0,))[0] < -SLIGHT and turn % AWAKE_EVERY:
-            continue
-        start = starts.get(name) or starts.get("with surge felt differently")
-        amount = None if start else fast.rough(design)
-        reached = climb_and_read(
-            design, noise, world, anchor, np.arange(len(design.onset)), lift_sd=settings.lift_sd, lead=lead,
-            start=start, amount=amount, tolerance=LOOSE,
-        )  # fmt: skip
-        if reached is None:
-            continue
-        mode, bank = reached
-        starts[name] = mode
-        mean, var, gain = _posterior(bank, prior, airing)
-        found[name] = mode.evidence
-        weight = mode.evidence - gain[mode.kernel] + np.log(world.weight) + gain + np.log(design.kernel_weight)
-        rows.append((mode.evidence, weight, mean * within, var * within**2))
-    if not rows:
-        return Estimate()
-    best = max(found.values())
-    known |= {name: (value - best, 0.0) for name, value in found.items()}
-    log = np.concatenate([row[1] for row in rows])
-    weight = np.exp(log - log_sum(log))
-    mean, var = np.concatenate([row[2] for row in rows]), np.concatenate([row[3] for row in rows])
-    centre = float(weight @ mean)
-    spread = float(np.sqrt(weight @ (var + (mean - centre) ** 2)))
-    leader = starts[f"with {max(found, key=lambda name: found[name]).removeprefix('with ')}"]
-    base = predict(design, leader.layout, leader.state).base
-    return Estimate(centre, spread, floor(design, noise, airing, anchor, base), expected(design, airing, base))
-
-
 def _alone(chosen: tuple[World, ...], known: dict[str, tuple[float, float]]) -> float:
     """Return the log evidence of the one-region worlds over the others."""
     worlds = [w for w in chosen if w.name in known]
@@ -345,39 +273,6 @@ def _alone(chosen: tuple[World, ...], known: dict[str, tuple[float, float]]) -> 
     log_pi, value = np.log([w.weight for w in worlds]), np.array([known[w.name][0] for w in worlds])
     average = [log_sum(log_pi[m] + value[m]) - log_sum(log_pi[m]) for m in (one, ~one)]
     return float(average[0] - average[1])
-
-
-def floor(design: Design, noise: Noise, airing: int, kernel: int, base: np.ndarray) -> float:
-    """Return the sd of the windowed incremental were only the count noise unknown, by weighted least squares.
-
-    ``base`` (R, T) are the counts expected without the ad, of the seconds observed.
-    """
-    shape = design.share[airing][:, None] * design.mass[kernel, airing] * design.exposure / design.width
-    known = float((shape**2 / (noise.dispersion * np.maximum(base, 1e-9))).sum())
-    return float(design.window_mass[kernel, airing] / np.sqrt(known)) if known > 0 else np.inf
-
-
-def expected(design: Design, airing: int, base: np.ndarray) -> float:
-    """Return the conversions expected without the ad inside the window, where it was seen."""
-    return float(base[design.share[airing] > 0].sum(axis=0) @ design.inside(airing))
-
-
-def _alternatives(design: Design) -> list[World]:
-    """Return the worlds of an estimate at a look: those of the fit, the first two, which hardly differ, as one."""
-    first, *rest = fast.worlds(design)
-    if rest and not first.kind and not rest[0].kind:
-        rest[0] = rest[0]._replace(weight=first.weight + rest[0].weight)
-        return rest
-    return [first, *rest]
-
-
-def _posterior(bank: Bank, prior: np.ndarray, airing: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return (M,) mean and variance of one airing's incremental for each kernel, and the log evidence it gains."""
-    precision = bank.information + np.diag(1.0 / prior)
-    cov = np.linalg.inv(precision)
-    mean = np.einsum("mjk,mk->mj", cov, bank.score)
-    gain = 0.5 * (bank.score * mean).sum(axis=1) - 0.5 * np.linalg.slogdet(precision)[1] - 0.5 * np.log(prior).sum()
-    return mean[:, airing], cov[:, airing, airing], gain
 
 
 def over_time(sd: np.ndarray, scale: float, alpha: float) -> np.ndarray:

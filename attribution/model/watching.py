@@ -57,9 +57,10 @@ def _paths(design: Design, airing: int, settings: Settings, chosen: np.ndarray, 
     close = design.start + design.width
     rows = [(float(close[n - 1]), now) for n, now in zip(chosen, found, strict=True) if now is not None]
     time = np.array([t for t, _ in rows])
-    found_now = np.array([now.estimate for _, now in rows]).reshape(-1, 4).T
-    estimate, sd, floor, expected = found_now
-    half = over_time(sd, INTERVAL_SCALE * float(baseline(design)[airing]), settings.alpha) if rows else sd
+    found_now = np.array([now.estimate for _, now in rows]).reshape(-1, 6).T
+    estimate, sd, floor, expected, robust, robust_sd = found_now
+    scale = INTERVAL_SCALE * float(baseline(design)[airing])
+    half = over_time(sd, scale, settings.alpha)
     at, path = joint(design, airing, time[-1]) if rows and not (design.share[airing] > 0).all() else ([], [])
     place = np.searchsorted(at, time + 1e-6) - 1
     return Evidence(
@@ -72,6 +73,7 @@ def _paths(design: Design, airing: int, settings: Settings, chosen: np.ndarray, 
         sd=sd,
         floor=floor,
         expected=expected,
+        robust_lower=robust - over_time(robust_sd, scale, settings.alpha),
         one_region=np.array([now.one_region for _, now in rows]),
         explained=tuple(now.explained for _, now in rows),
         kind=tuple(now.kind for _, now in rows),
