@@ -309,7 +309,7 @@ def _estimate(
     for world in fast.worlds(design):
         name = f"with {world.name}"
         if known.get(name, (0.0,))[0] < -SLIGHT and turn % AWAKE_EVERY:
-            continue
+            continue  # how far behind is told with the world's weight
         start = starts.get(name) or starts.get("with surge felt differently")
         amount = None if start else fast.rough(design)
         reached = climb_and_read(
@@ -326,8 +326,9 @@ def _estimate(
         rows.append((mode.evidence, weight, mean * within, var * within**2))
     if not rows:
         return Estimate()
-    best = max(found.values())
-    known |= {name: (value - best, 0.0) for name, value in found.items()}
+    heavy = {f"with {w.name}": float(np.log(w.weight)) for w in fast.worlds(design)}
+    first = max(value + heavy[name] for name, value in found.items())
+    known |= {name: (value + heavy[name] - first, 0.0) for name, value in found.items()}
     log = np.concatenate([row[1] for row in rows])
     weight = np.exp(log - log_sum(log))
     mean, var = np.concatenate([row[2] for row in rows]), np.concatenate([row[3] for row in rows])
