@@ -48,6 +48,9 @@ SLIGHT = 6.0
 LIFT_SCALE, INTERVAL_SCALE = 0.2, 0.3
 """Sds of the half-normal of E* and of the normal mixture of the interval over time, in window baselines."""
 
+MANY = 4
+"""Over so many airings at once, the kernel of a look's estimate is each airing's own."""
+
 LOOSE = 0.1
 """Tolerance of the climbs of a look, nats."""
 
@@ -304,7 +307,9 @@ def _estimate(
     """Return the incremental inside the window so far, over worlds and kernels, at one lead."""
     rows: list[tuple[float, np.ndarray, np.ndarray, np.ndarray]] = []
     found: dict[str, float] = {}
-    prior = (settings.lift_sd * baseline(design)) ** 2
+    # Beside many airings only this one's amount is asked for; the others' keep the likeliest kernel.
+    targets = np.arange(len(design.onset)) if len(design.onset) <= MANY else np.array([airing])
+    prior, place = (settings.lift_sd * baseline(design)[targets]) ** 2, int(np.flatnonzero(targets == airing)[0])
     within = design.window_mass[:, airing]
     for world in fast.worlds(design):
         name = f"with {world.name}"
@@ -313,14 +318,14 @@ def _estimate(
         start = starts.get(name) or starts.get("with surge felt differently")
         amount = None if start else fast.rough(design)
         reached = climb_and_read(
-            design, noise, world, anchor, np.arange(len(design.onset)), lift_sd=settings.lift_sd, lead=lead,
+            design, noise, world, anchor, targets, lift_sd=settings.lift_sd, lead=lead,
             start=start, amount=amount, tolerance=LOOSE,
         )  # fmt: skip
         if reached is None:
             continue
         mode, bank = reached
         starts[name] = mode
-        mean, var, gain = _posterior(bank, prior, airing)
+        mean, var, gain = _posterior(bank, prior, place)
         found[name] = mode.evidence
         weight = mode.evidence - gain[mode.kernel] + np.log(world.weight) + gain + np.log(design.kernel_weight)
         rows.append((mode.evidence, weight, mean * within, var * within**2))
