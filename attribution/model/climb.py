@@ -133,7 +133,6 @@ def _climb(
     state.effects[~free] = 0.0
     mean = model.predict(design, layout, state)
     value = objective(design, noise, layout, state, mean)
-    held: Pull | None = None
     for _ in range(ITERATIONS):
         linear = linearise(design, noise, layout, state, mean)
         columns = [linear.jacobian.effects[:, free], linear.response[:, None]]
@@ -141,8 +140,8 @@ def _climb(
             columns.insert(1, basis_columns(design, layout, state, targets))
         try:
             factor, gram = marginal(layout, linear, np.concatenate(columns, axis=1))
-            if held is None or tolerance <= TOLERANCE:  # a look starts beside its mode: once is enough
-                held = pull(design, layout, mean, linear, factor)
+            # Anew at each step: scales that follow a slope from elsewhere run away by hundreds of nats.
+            held = pull(design, layout, mean, linear, factor)
             held.into(layout, gram, free)
             own = gram if targets is None else _part(gram, np.arange(n), 1)
             effects, lower = _solve(layout, own, free)

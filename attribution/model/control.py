@@ -42,7 +42,7 @@ def _streams(design: Design, airing: int) -> tuple[np.ndarray, np.ndarray, np.nd
 
 def _known(design: Design) -> np.ndarray:
     """Return (T',) mask of the data's bins in which every region is known."""
-    return np.asarray(np.isfinite(design.fine[2]).all(axis=0))
+    return np.isfinite(design.fine[2].sum(axis=0))
 
 
 def joint(design: Design, airing: int, close: float) -> tuple[np.ndarray, np.ndarray]:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from attribution.model.linear import Bank, Mode
     from attribution.settings import Settings
 
+MANY = 4
+"""Over so many airings at once, the kernel of a look's estimate is each airing's own."""
+
 LOOSE = 0.1
 """Tolerance of the climbs of a look, nats."""
 
@@ -65,7 +68,9 @@ def so_far(
     """Return the incremental inside the window so far, over worlds and kernels, at one lead."""
     rows: list[tuple[float, np.ndarray, np.ndarray, np.ndarray]] = []
     found: dict[str, float] = {}
-    prior = (settings.lift_sd * baseline(design)) ** 2
+    # Beside many airings only this one's amount is asked for; the others' keep the likeliest kernel.
+    targets = np.arange(len(design.onset)) if len(design.onset) <= MANY else np.array([airing])
+    prior, place = (settings.lift_sd * baseline(design)[targets]) ** 2, int(np.flatnonzero(targets == airing)[0])
     within = design.window_mass[:, airing]
     second: list[tuple[float, float]] = []
     for world in alternatives(design):
@@ -76,14 +81,14 @@ def so_far(
         start = starts.get(name) or starts.get("with surge felt differently")
         amount = None if start else fast.rough(design)
         reached = climb_and_read(
-            design, noise, world, anchor, np.arange(len(design.onset)), lift_sd=settings.lift_sd, lead=lead,
+            design, noise, world, anchor, targets, lift_sd=settings.lift_sd, lead=lead,
             start=start, amount=amount, tolerance=LOOSE,
         )  # fmt: skip
         if reached is None:
             continue
         mode, bank = reached
         starts[name] = mode
-        mean, var, gain = _posterior(bank, prior, airing)
+        mean, var, gain = _posterior(bank, prior, place)
         if doubted:
             share = _normal(gain + np.log(design.kernel_weight))
             second = [_moments(share, mean * within, var * within**2)]
@@ -92,8 +97,9 @@ def so_far(
         rows.append((mode.evidence, weight, mean * within, var * within**2))
     if not rows:
         return Estimate()
-    best = max(found.values())
-    known |= {name: (value - best, 0.0) for name, value in found.items()}
+    heavy = {f"with {w.name}": float(np.log(w.weight)) for w in alternatives(design)}
+    first = max(value + heavy[name] for name, value in found.items())
+    known |= {name: (value + heavy[name] - first, 0.0) for name, value in found.items()}
     weight = _normal(np.concatenate([row[1] for row in rows]))
     mean, var = np.concatenate([row[2] for row in rows]), np.concatenate([row[3] for row in rows])
     centre, spread = _moments(weight, mean, var)

@@ -9,10 +9,11 @@ import pytest
 import attribution as at
 from attribution.model import fit as fast
 from attribution.model import watching
+from attribution.model.climb import climb
 from attribution.model.control import credibility, joint
 from attribution.model.design import build
 from attribution.model.history import learn
-from attribution.model.monitor import ticks
+from attribution.model.monitor import look, ticks
 from attribution.model.posts import posts
 from attribution.trials import trial
 
@@ -164,3 +165,20 @@ def test_looks_at_many_regions_pool_the_small_ones_and_lose_little(halftime):
     assert np.isfinite(watched.log_e).all()
     truth = at.simulate(scenario, rng=3)
     assert watched.lower[-1] < truth.truth.incremental("HALFTIME_PRIME", 30.0) < watched.upper[-1]
+
+
+def test_no_world_runs_away_while_it_is_watched():
+    """A look's climb ends where one from scratch ends: scales that ran away left a world hundreds of nats behind."""
+    world = trial("shared_surge", 9103)
+    full = designed(world, BRIEF, 22.0)  # at the eleventh look every world is fitted
+    noise = fast.middle(learn(full))
+    anchor, before = int(np.argmax(full.kernel_weight)), None
+    for turn, count in enumerate(ticks(full, 0)):
+        now = full.first(int(count))
+        before = look(now, noise, 0, before, turn, BRIEF)
+    assert before is not None
+    now = full.first(int(ticks(full, 0)[-1]))
+    for chosen in fast.worlds(now):
+        found = climb(now, noise, chosen, anchor, lift_sd=BRIEF.lift_sd, lead=before.lead, amount=fast.rough(now))
+        assert found is not None
+        assert before.starts[f"with {chosen.name}"].evidence > found.evidence - 2.0, chosen.name
