@@ -193,7 +193,8 @@ def _evidence(result: Analysis) -> list[str]:
     drawn = []
     if len(result.evidence):
         drawn.append(_svg(charts.evidence(result).properties(width=420)))
-        drawn.append(_svg(charts.amount(result)))
+    if len(plotted.amount_frames(result)["amount"]):
+        drawn.append(_svg(charts.amount(result).properties(title="the interval holds however often one looks")))
     if len(result.kernel):
         drawn.append(_svg(charts.response(result)))
     drawn.append(_svg(charts.airings(result).properties(width=320)))

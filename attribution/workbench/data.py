@@ -225,7 +225,7 @@ def _answer(material: desk.Material, settings: at.Settings) -> None:
         else:
             _evidence(result)
     # Few airings leave room at their side.
-    places = st.columns(2, gap="small") if beside and len(result.table) <= BESIDE else [st.container()] * 2
+    places = (left, right) if len(result.table) <= BESIDE else (st.container(), st.container())
     with places[0], st.container(key="panel-table"):
         st.html(f'<div class="ec">{panels.title("Every airing")}{table_html(result)}</div>')
         with st.container(horizontal=True):
@@ -252,12 +252,11 @@ def _evidence(result: at.Analysis) -> None:
             why = reason(result, plotted.leading_airing(result), "e_value") or "no airing was watched"
             st.html(f'<div class="ec"><p class="lead muted">{escape(why)}.</p></div>')
             return
-        thin = "thin, the joint filter's, which only sets exposed regions against the control"
-        held = f"with the {1 - result.alpha:.0%} interval that holds however often one looks"
-        drawn = (
-            (charts.evidence, 190, f"e-value of the model; {thin}"),
-            (charts.amount, 150, f"incremental so far, {held}"),
-        )
+        thin = "; thin, the joint filter's, which only sets exposed regions against the control"
+        held = f"incremental so far, with the {1 - result.alpha:.0%} interval that holds however often one looks"
+        joint, amount = plotted.evidence_frames(result)["joint"], plotted.amount_frames(result)["amount"]
+        drawn = [(charts.evidence, 190, f"e-value of the model{thin * bool(len(joint))}")]
+        drawn += [(charts.amount, 150, held)] * bool(len(amount))
         for draw, height, words in drawn:
             st.html(f'<div class="ec"><p class="said">{escape(words)}</p></div>')
             chart = draw(result, mode=mode()).properties(width="container", height=height)

@@ -139,6 +139,11 @@ def test_the_record_page_shows_every_method_in_the_chosen_world(address, page, w
     page.get_by_role("cell", name="ours").first.wait_for()
     page.get_by_role("button", name="A break, no effect").or_(page.get_by_text("A break, no effect")).first.click()
     page.get_by_text("the ad adds nothing").wait_for()
+    assert page.locator(".verdict .word").inner_text().endswith("NOT MET")
+    page.get_by_text("No effect to find").first.click()
+    page.get_by_role("cell", name="regional surge").first.wait_for()
+    page.get_by_role("link", name="what fell short").click()
+    page.wait_for_function("document.querySelector('#short').getBoundingClientRect().top < innerHeight")
     quiet(page)
 
 
@@ -158,6 +163,7 @@ def test_a_file_of_ones_own_becomes_a_verdict_and_a_report(address, page, tmp_pa
     inputs.nth(1).set_input_files(airings)
     page.get_by_text("120 bins of 60 s, 2 regions").wait_for()
     page.get_by_role("button", name="Analyse").click()
+    page.get_by_text("Causal gap").wait_for()
     with page.expect_download() as download:
         page.get_by_role("button", name="Save the report").click()
     document = Path(download.value.path()).read_text(encoding="utf-8")
