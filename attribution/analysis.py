@@ -19,7 +19,7 @@ from attribution.airings import normalise
 from attribution.answers import TABLE, Answer, answer, detected, silent
 from attribution.checks import preflight
 from attribution.counts import masked
-from attribution.crowds import GROUPS, answer_schedule, crowded
+from attribution.crowds import GROUPS, answer_schedule, crowded, with_whole
 from attribution.faults import clock_sd
 from attribution.frames import bins, together_frame
 from attribution.model import design as designs
@@ -201,7 +201,11 @@ def analyze(
         },
         groups=lines,
         verdicts=verdicts,
-        verdict=summarise(verdicts, alpha=settings.alpha, family=None if plan is None else plan.family),
+        verdict=with_whole(
+            summarise(verdicts, alpha=settings.alpha, family=None if plan is None else plan.family),
+            lines,
+            alpha=settings.alpha,
+        ),
         reasons=pd.DataFrame(
             [(a.row["airing"], column, reason) for a in ordered for column, reason in a.reasons.items()],
             columns=["airing", "column", "reason"],

@@ -6,6 +6,7 @@ the pooled interval says how much, never whether.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from attribution.counts import Counts
     from attribution.settings import Settings
 
+MANY, CLOSE, HORIZON_S = 60, 0.25, 900.0
+"""A schedule of so many airings is dense when a quarter of them have another within the horizon of a response."""
 FINEST_S = 20.0
 """Seconds; finer bins are summed to this width before a dense fit."""
 GROUPS = "dimension category airings incremental lower upper p verdict"
@@ -39,15 +42,31 @@ class Scheduled(NamedTuple):
 
 
 def crowded(counts: Counts, airings: pd.DataFrame, groups: list[np.ndarray], most: int) -> bool:
-    """Say whether airings overlap in groups of over ``most`` while no region was ever spared."""
-    if not any(len(group) > most for group in groups):
-        return False
+    """Say whether airings run into each other beyond what is fitted jointly, while no region was ever spared.
+
+    Either a group of over ``most`` overlaps; or there are ``MANY`` airings and the responses of a quarter of them are
+    not over when the next one begins: then the curve is learnt across all of them.
+    """
+    members = np.concatenate(groups) if groups else np.empty(0, dtype=int)
     everywhere = set(counts.regions)
-    return all(
-        not regions or set(regions.split("|")) == everywhere
-        for group in groups
-        for regions in airings["regions"].iloc[group]
+    if any(named and set(named.split("|")) != everywhere for named in airings["regions"].iloc[members]):
+        return False
+    onset = np.sort(airings["start"].iloc[members].to_numpy(dtype="datetime64[ns]").astype("int64") / 1e9)
+    close = float((np.diff(onset) < HORIZON_S).mean()) if len(onset) > 1 else 0.0
+    return any(len(group) > most for group in groups) or (len(members) >= MANY and close >= CLOSE)
+
+
+def with_whole(verdict: Verdict, groups: pd.DataFrame, *, alpha: float) -> Verdict:
+    """Return the summary of a dense schedule led by the line of the whole schedule; others as they are."""
+    if groups.empty:
+        return verdict
+    line = groups.iloc[0]
+    told = (
+        f"The whole schedule of {int(line['airings']):,} airings: {signed(line['incremental'])} conversions "
+        f"({100 * (1 - alpha):g}% interval {signed(line['lower'])} to {signed(line['upper'])}; p {line['p']:.2g} among "
+        f"the same schedule shifted to where it did not run): {line['verdict']}."
     )
+    return replace(verdict, sentence=f"{told} {verdict.sentence}")
 
 
 def answer_schedule(

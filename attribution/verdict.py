@@ -199,12 +199,14 @@ def summarise(verdicts: tuple[Verdict, ...], *, alpha: float, family: Sequence[s
     kept = survivors(verdicts, alpha=alpha, family=family)
     together = len(verdicts) if family is None else sum(v.airing in set(family) for v in verdicts)
     stay = [v.airing for v, keep in zip(verdicts, kept, strict=True) if keep]
+    judged = any(np.isfinite(v.log_e) for v in verdicts)  # a dense schedule has no e-values: it is judged whole
+    survival = f" {_survival(stay, together, alpha)}" if judged else ""
     strongest = f" Strongest word for {shown}." if len(named) < len(verdicts) else ""
     return Verdict(
         airing=f"{len(verdicts)} airings",
         word=word,
         rung=max(v.rung for v in tally[word]),
-        sentence=f"Of {len(verdicts)} airings: {counts}.{strongest} {_survival(stay, together, alpha)}",
+        sentence=f"Of {len(verdicts)} airings: {counts}.{strongest}{survival}",
         evidence_against=(
             (
                 f"{len(verdicts)} airings were looked at: at a level of {alpha:g}, up to {alpha * len(verdicts):.1f} "
