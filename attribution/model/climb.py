@@ -75,6 +75,7 @@ def climb(
     lead: int = 0,
     start: Mode | None = None,
     amount: np.ndarray | None = None,
+    gain: float | None = None,
     null: int | None = None,
     tolerance: float = TOLERANCE,
 ) -> Mode | None:
@@ -83,13 +84,15 @@ def climb(
     Parameters
     ----------
     start
-        A mode of any world to begin at; else the history's levels, with the incrementals ``amount`` (J,).
+        A mode of any world to begin at; else the history's levels.
+    amount, gain
+        Incrementals (J,) and gain of the surge to begin at, in the place of those of the start.
     null
         The airing that is held to have no effect.
     tolerance
         Rise of the log posterior below which the climb has arrived.
     """
-    found = _climb(design, noise, world, kernel, lift_sd, lead, start, amount, null, tolerance, None)
+    found = _climb(design, noise, world, kernel, lift_sd, lead, start, amount, null, tolerance, None, gain)
     return None if found is None else found[0]
 
 
@@ -123,11 +126,14 @@ def _climb(
     null: int | None,
     tolerance: float,
     targets: np.ndarray | None,
+    gain: float | None = None,
 ) -> tuple[Mode, Bank | None] | None:
     layout = layouts.frame(design, noise, world, kernel, lift_sd=lift_sd, lead=lead, null=null)
     state = layouts.transfer(start.state, start.layout, layout) if start else layouts.initial(design, layout)
     if amount is not None:
         state.effects[layout.names["incremental"]] = amount
+    if gain is not None:
+        state.effects[layout.names["gain"]] = gain
     free = layout.prior_sd > 0
     n = int(free.sum())
     state.effects[~free] = 0.0

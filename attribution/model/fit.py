@@ -239,6 +239,9 @@ def _leads(
         mode = climb(
             design, noise, world, anchor, lift_sd=lift_sd, lead=int(lead), start=start, amount=None if start else amount
         )
+        if start is None:  # a climb may end beside the best mode: begin without a surge as well (methods, 2.1)
+            plain = climb(design, noise, world, anchor, lift_sd=lift_sd, lead=int(lead), amount=amount, gain=0.0)
+            mode = max((m for m in (mode, plain) if m is not None), key=lambda m: m.evidence, default=None)
         if mode is not None:
             tried.append((mode, float(np.log(design.lead_weight[lead]))))
     tried.sort(key=lambda row: -(row[0].evidence + row[1]))

@@ -85,3 +85,13 @@ def test_the_null_of_an_airing_holds_it_at_nothing(design):
     free = climb(design, noise, fast.worlds(design)[0], 3, lift_sd=1.0)
     assert free is not None
     assert free.evidence > mode.evidence  # halftime has an effect
+
+
+@pytest.mark.parametrize("gain", [0.0, 0.6])
+def test_the_fit_is_no_worse_than_a_climb_begun_elsewhere(design, fitted, gain):
+    mode = fitted.modes[0]
+    other = climb(
+        design, mode.noise, mode.world, mode.kernel, lift_sd=1.0, lead=mode.layout.lead, gain=gain, amount=np.zeros(1)
+    )
+    assert other is not None
+    assert mode.evidence > other.evidence - 4 * TOLERANCE
