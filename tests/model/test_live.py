@@ -15,6 +15,7 @@ from attribution.model.design import build
 from attribution.model.history import learn
 from attribution.model.monitor import look, ticks
 from attribution.model.posts import posts
+from attribution.model.sofar import alternatives
 from attribution.trials import trial
 
 BRIEF = at.Settings(response_peak="10s", response_peak_logsd=0.2, window="60s")
@@ -178,7 +179,7 @@ def test_no_world_runs_away_while_it_is_watched():
         before = look(now, noise, 0, before, turn, BRIEF)
     assert before is not None
     now = full.first(int(ticks(full, 0)[-1]))
-    for chosen in fast.worlds(now):
+    for chosen in alternatives(now):
         found = climb(now, noise, chosen, anchor, lift_sd=BRIEF.lift_sd, lead=before.lead, amount=fast.rough(now))
         assert found is not None
         assert before.starts[f"with {chosen.name}"].evidence > found.evidence - 2.0, chosen.name
