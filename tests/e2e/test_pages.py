@@ -141,7 +141,7 @@ def test_the_record_page_shows_every_method_in_the_chosen_world(address, page, w
     page.get_by_text("the ad adds nothing").wait_for()
     assert page.locator(".verdict .word").inner_text().endswith("NOT MET")
     page.get_by_text("No effect to find").first.click()
-    page.get_by_role("cell", name="regional surge").first.wait_for()
+    page.get_by_role("cell", name="break common").first.wait_for()
     page.get_by_role("link", name="what fell short").click()
     page.wait_for_function("document.querySelector('#short').getBoundingClientRect().top < innerHeight")
     quiet(page)
