@@ -58,9 +58,6 @@ WORLDS = (
     World("hidden shock felt differently", 0.08, 0.40, shock=0.35, kind="shock"),
 )
 
-SLOTS = ("D", "X", "G", "e", "d", "x")
-"""Kinds of latent paths, in the order in which :attr:`Frame.slots` gives their first position."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
@@ -125,7 +122,7 @@ def frame(
 
     ``null`` is the airing that is held to have no effect: no incremental, no shape to misfit.
     """
-    paths, extra = _paths(design, noise, world, lead)
+    paths, regions = _paths(design, noise, world, lead), range(len(design.regions))
     mass = design.mass[kernel]
     misfit, owner = _misfit(design, kernel, null)
     turns = [row for row in deviations(design) if row[0] != null]
@@ -143,7 +140,7 @@ def frame(
         chains=stack([chain for chain, _ in paths.values()]),
         loading=np.array([load for _, load in paths.values()]),
         slots=np.array(first + starts, dtype=np.int64),
-        extra=np.array([labels.index(f"x{r}") if f"x{r}" in labels else -1 for r in extra], dtype=np.int64),
+        extra=np.array([labels.index(f"x{r}") if f"x{r}" in labels else -1 for r in regions], dtype=np.int64),
         contrast=_contrast(len(design.regions)),
         names=names,
         prior_mean=mean,
@@ -158,8 +155,8 @@ def frame(
     )
 
 
-def _paths(design: Design, noise: Noise, world: World, lead: int) -> tuple[dict[str, tuple[Chain, np.ndarray]], range]:
-    """Return the latent paths of a world with their loadings, and the regions."""
+def _paths(design: Design, noise: Noise, world: World, lead: int) -> dict[str, tuple[Chain, np.ndarray]]:
+    """Return the latent paths of a world with their loadings."""
     regions = range(len(design.regions))
     paths: dict[str, tuple[Chain, np.ndarray]] = {}
     if len(regions) > 1:
@@ -175,7 +172,7 @@ def _paths(design: Design, noise: Noise, world: World, lead: int) -> tuple[dict[
         own = _sudden(design, world.noise, 0.003, world.noise_tau, min(0.0, world.shock_from))
         for r in regions if world.struck < 0 else (world.struck,):
             paths[f"x{r}"] = own
-    return paths, regions
+    return paths
 
 
 @remembered
