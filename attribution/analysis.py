@@ -182,7 +182,7 @@ def analyze(
     airings = normalise(airings, "airings")
     given = {"social": social, "audience": audience, "context": context, "exposures": exposures}
     feeds = {name: None if frame is None else normalise(frame, name) for name, frame in given.items()}
-    _known_regions(airings, counts)
+    known_regions(airings, counts)
     known = len(counts.start) > 0
     choices = settings if settings.clock_sd is not None else settings.replace(clock_sd=clock_sd(counts, airings))
     checked = preflight(counts, airings, context=feeds["context"]) if known else []
@@ -227,14 +227,14 @@ def _modelled(
     answers: dict[int, Answer] = {}
     bands: list[pd.DataFrame] = []
     lines = pd.DataFrame(columns=GROUPS.split())
-    started, groups = _groups(counts, airings, settings)
+    started, groups = overlapping(counts, airings, settings)
     if settings.baseline == "brief":
         return {int(a): detected(counts, airings.iloc[a], settings) for a in started}, bands, lines
     one = Alone(counts, airings, settings, started=started, context=feeds["context"], masked=left_out)
-    with _one_thread().limit(limits=1, user_api="blas"):  # small matrices: more threads only wait for one another
+    with one_thread().limit(limits=1, user_api="blas"):  # small matrices: more threads only wait for one another
         if crowded(counts, airings, groups, MOST_TOGETHER):
             return answer_schedule(counts, airings, settings, started, masked=left_out)
-        for number, members in enumerate(_pieces(groups)):
+        for number, members in enumerate(pieces(groups)):
             others = np.setdiff1d(started, members)
             design = designs.build(counts, airings, settings, members=members, others=others, masked=left_out, **feeds)
             if design is not None:
@@ -245,7 +245,7 @@ def _modelled(
 
 
 @lru_cache(maxsize=1)
-def _one_thread() -> ThreadpoolController:
+def one_thread() -> ThreadpoolController:
     """Return the control over the threads of the linear algebra libraries."""
     return ThreadpoolController()
 
@@ -288,7 +288,7 @@ def _with_pairs(found: Answer, pairs: pd.DataFrame) -> Answer:
     )
 
 
-def _known_regions(airings: pd.DataFrame, counts: Counts) -> None:
+def known_regions(airings: pd.DataFrame, counts: Counts) -> None:
     """Refuse airings in regions that the counts do not have."""
     unknown = sorted({r for named in airings["regions"] for r in named.split("|") if r} - set(counts.regions))
     if unknown:
@@ -307,7 +307,7 @@ def _notes(
     return kept(plan, draft(settings, airings, counts, family=[name for name in plan.family if name in here]))
 
 
-def _groups(counts: Counts, airings: pd.DataFrame, settings: Settings) -> tuple[np.ndarray, list[np.ndarray]]:
+def overlapping(counts: Counts, airings: pd.DataFrame, settings: Settings) -> tuple[np.ndarray, list[np.ndarray]]:
     """Return the airings that have begun, and the groups among them whose responses overlap."""
     onset = airings["start"].to_numpy(dtype="datetime64[ns]").astype("int64") / 1e9
     if not len(counts.start) or not len(onset):
@@ -320,7 +320,7 @@ def _groups(counts: Counts, airings: pd.DataFrame, settings: Settings) -> tuple[
     return started, [started[group] for group in windows.groups(onset[started], reach)]
 
 
-def _pieces(groups: list[np.ndarray]) -> list[np.ndarray]:
+def pieces(groups: list[np.ndarray]) -> list[np.ndarray]:
     """Cut groups of over ``MOST_TOGETHER`` airings."""
     return [part for group in groups for part in np.array_split(group, -(-len(group) // MOST_TOGETHER))]
 

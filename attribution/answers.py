@@ -69,6 +69,92 @@ class Answer(NamedTuple):
     frames: dict[str, pd.DataFrame]
 
 
+class Measured(NamedTuple):
+    """The numbers of one airing that its row and its verdict are made of."""
+
+    case: Case
+    cash: Money
+    peak: list[float]
+    """Lower, middle and upper end of the response's mode, seconds."""
+    second: tuple[float, float]
+    """Interval in the worlds with a hidden shock alone."""
+    amount: tuple[float, float, float]
+    """Lower, middle and upper end of the model's windowed incremental."""
+
+    def row(self, airing: pd.Series, regions: tuple[str, ...], watched: monitor.Evidence, verdict: Verdict) -> dict:
+        """Return the airing's row of the table."""
+        case, cash, peak, second = self.case, self.cash, self.peak, self.second
+        ends = {"": case.incremental, "_lower": case.lower, "_upper": case.upper}
+        return {
+            "airing": case.airing,
+            "start": airing["start"],
+            "regions": airing["regions"] or "|".join(regions),
+            "counterfactual": case.counterfactual,
+            **{f"incremental{end}": amount for end, amount in ends.items()},
+            "robust_lower": second[0],
+            "robust_upper": second[1],
+            "lift": case.lift,
+            "lift_lower": case.lift_lower,
+            "lift_upper": case.lift_upper,
+            "probability_positive": case.probability_positive,
+            "e_value": float(np.exp(min(case.log_e, 700.0))),
+            "anytime_p": float(watched.anytime_p[-1]) if len(watched.log_e) else 1.0,
+            "placebo_p": case.placebo_p,
+            "placebos": case.placebos if case.placebo_kind else np.nan,
+            "response_peak": peak[1],
+            "response_peak_lower": peak[0],
+            "response_peak_upper": peak[2],
+            "minimum_detectable_lift": case.detectable,
+            **{f"iroas{end}": cash.iroas(amount) for end, amount in ends.items()},
+            **{f"roi{end}": cash.roi(amount) for end, amount in ends.items()},
+            "rung": verdict.rung,
+            "verdict": verdict.word,
+        }
+
+
+def measured(
+    counts: Counts,
+    airing: pd.Series,
+    settings: Settings,
+    fit: fast.Fit,
+    parts: Parts,
+    j: int,
+    watched: monitor.Evidence,
+    told: Placebos | None = None,
+    *,
+    slope: float | None = None,
+) -> Measured:
+    """Measure one airing: what the row and the verdict say are made of these numbers and no others.
+
+    Parameters
+    ----------
+    watched
+        The looks at the evidence.
+    told
+        What one series says by itself.
+    slope
+        Counterfactual conversions that each incremental one replaces, -1 to 0; worked out where absent.
+    """
+    design = fit.design
+    seen, inside = design.share[j] > 0, design.inside(j)
+    low, middle, high = (
+        fast.quantile(fit.weight, fit.window_mean[:, j], fit.window_sd[:, j], p) for p in _levels(settings)
+    )
+    expected = float(parts.counterfactual[seen].sum(axis=0) @ inside)
+    spread = _mixture_sd(fit, j)
+    slope = _trade(fit, j, seen, inside, spread) if slope is None else slope
+    lift = {p: a / max(expected + slope * (a - middle), 0.05 * expected) for p, a in (("low", low), ("high", high))}
+    trust = control.credibility(design, fit.noise, j)
+    cash = money(airing, settings)
+    peak = weighted_quantiles(design.peak, fit.kernel_weight(), _levels(settings))
+    second = _second_opinion(fit, j, settings)
+    amount = (low, middle, high)
+    case = gathered(airing, settings, fit, parts, j, amount, lift, expected, spread, watched, trust, cash, second)
+    case = case if told is None else compared(case, told, fed=design.fed)
+    case = faulty(case, counts, settings, float(design.start[0]), float(design.onset[j] + design.window[j]))
+    return Measured(case, cash, peak, second, amount)
+
+
 def answer(
     counts: Counts,
     airing: pd.Series,
@@ -79,30 +165,15 @@ def answer(
     told: Placebos | None = None,
 ) -> Answer:
     """Return the figures, the verdict and the tables of one airing; ``told`` is what one series says by itself."""
-    design, name = fit.design, str(airing["airing"])
-    seen, inside = design.share[j] > 0, design.inside(j)
-    low, middle, high = (
-        fast.quantile(fit.weight, fit.window_mean[:, j], fit.window_sd[:, j], p) for p in _levels(settings)
-    )
-    expected = float(parts.counterfactual[seen].sum(axis=0) @ inside)
-    spread = _mixture_sd(fit, j)
-    slope = _trade(fit, j, seen, inside, spread)
-    lift = {p: a / max(expected + slope * (a - middle), 0.05 * expected) for p, a in (("low", low), ("high", high))}
-    watched = instead(told, design, j, settings.alpha) or watching.evidence(design, fit.noise, j, settings)
-    trust = control.credibility(design, fit.noise, j)
-    cash = money(airing, settings)
-    peak = weighted_quantiles(design.peak, fit.kernel_weight(), _levels(settings))
-    second = _second_opinion(fit, j, settings)
-    amount = (low, middle, high)
-    case = gathered(airing, settings, fit, parts, j, amount, lift, expected, spread, watched, trust, cash, second)
-    case = case if told is None else compared(case, told, fed=design.fed)
-    case = faulty(case, counts, settings, float(design.start[0]), float(design.onset[j] + design.window[j]))
+    name = str(airing["airing"])
+    watched = instead(told, fit.design, j, settings.alpha) or watching.evidence(fit.design, fit.noise, j, settings)
+    found = measured(counts, airing, settings, fit, parts, j, watched, told)
+    case, cash, amount = found.case, found.cash, found.amount
     verdict = judge(case)
     # A look compared with placebos would need placebos of its own: its word is not made up.
     looks = len(watched.time)
     said = words(case, watched, settings, arrived(fit, watched, j)) if told is None else [""] * looks
-    row = _row(airing, counts.regions, case, watched, cash, peak, second)
-    row |= {"rung": verdict.rung, "verdict": verdict.word}
+    row = found.row(airing, counts.regions, watched, verdict)
     frames = {
         "evidence": evidence_frame(name, watched, said),
         "kernel": kernel_frame(name, fit, settings),
@@ -112,7 +183,7 @@ def answer(
         "worlds": pd.DataFrame(
             [(name, *pair) for pair in fit.world_weight().items()], columns=["airing", "world", "weight"]
         ),
-        "shares": _shares(counts, airing, fit, j, settings),
+        "shares": shares(counts, airing, fit, j, settings),
     }
     return Answer(row, verdict, _reasons(row, cash, told), frames)
 
@@ -127,42 +198,6 @@ def _second_opinion(fit: fast.Fit, j: int, settings: Settings) -> tuple[float, f
         fast.quantile(robust.weight, robust.window_mean[:, j], robust.window_sd[:, j], p) for p in _levels(settings)
     )
     return low, high
-
-
-def _row(
-    airing: pd.Series,
-    regions: tuple[str, ...],
-    case: Case,
-    watched: monitor.Evidence,
-    cash: Money,
-    peak: list[float],
-    second: tuple[float, float],
-) -> dict:
-    """Return the airing's row of the table, but for its rung and verdict."""
-    ends = {"": case.incremental, "_lower": case.lower, "_upper": case.upper}
-    return {
-        "airing": case.airing,
-        "start": airing["start"],
-        "regions": airing["regions"] or "|".join(regions),
-        "counterfactual": case.counterfactual,
-        **{f"incremental{end}": amount for end, amount in ends.items()},
-        "robust_lower": second[0],
-        "robust_upper": second[1],
-        "lift": case.lift,
-        "lift_lower": case.lift_lower,
-        "lift_upper": case.lift_upper,
-        "probability_positive": case.probability_positive,
-        "e_value": float(np.exp(min(case.log_e, 700.0))),
-        "anytime_p": float(watched.anytime_p[-1]) if len(watched.log_e) else 1.0,
-        "placebo_p": case.placebo_p,
-        "placebos": case.placebos if case.placebo_kind else np.nan,
-        "response_peak": peak[1],
-        "response_peak_lower": peak[0],
-        "response_peak_upper": peak[2],
-        "minimum_detectable_lift": case.detectable,
-        **{f"iroas{end}": cash.iroas(amount) for end, amount in ends.items()},
-        **{f"roi{end}": cash.roi(amount) for end, amount in ends.items()},
-    }
 
 
 def _trade(fit: fast.Fit, j: int, seen: np.ndarray, inside: np.ndarray, spread: float) -> float:
@@ -182,7 +217,7 @@ def _levels(settings: Settings) -> tuple[float, float, float]:
     return settings.alpha / 2, 0.5, 1 - settings.alpha / 2
 
 
-def _shares(counts: Counts, airing: pd.Series, fit: fast.Fit, j: int, settings: Settings) -> pd.DataFrame:
+def shares(counts: Counts, airing: pd.Series, fit: fast.Fit, j: int, settings: Settings) -> pd.DataFrame:
     """Return the shares of the incremental by channel and device."""
     design, at = fit.design, counts.seconds
     return share_table(

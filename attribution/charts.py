@@ -211,9 +211,9 @@ def signed(value: float) -> str:
 
 
 @cache
-def velocity_spec(mode: str) -> dict[str, Any]:
-    """Compile the live velocity chart once per mode; its data sets are what :func:`velocity_frames` returns."""
-    chart = _velocity_layers(mode, ("s", 1.0), key=False).properties(width="container", height=330)
+def velocity_spec(mode: str, unit: tuple[str, float] = ("s", 1.0)) -> dict[str, Any]:
+    """Compile the velocity chart once per mode and unit; its data sets are what :func:`velocity_frames` returns."""
+    chart = _velocity_layers(mode, unit, key=False).properties(width="container", height=330)
     return _configured(chart, mode).to_dict()
 
 

@@ -85,13 +85,26 @@ def kernel_frame(name: str, fit: fast.Fit, settings: Settings) -> pd.DataFrame:
     best = design.kernels[int(np.argmax(weight))]
     lag = np.linspace(0.0, float(best.quantile(0.98)) * 1.2, 161)
     density = np.array([kernel.pdf(lag) for kernel in design.kernels])
+    middle, low, high = pointwise(density, weight, settings.alpha)
+    return pd.DataFrame({"airing": name, "lag_s": lag, "density": middle, "lower": low, "upper": high})
+
+
+def pointwise(density: np.ndarray, weight: np.ndarray, alpha: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (N,) mean, lower and upper end of densities (M, N) with weights (M,) that sum to 1, point by point.
+
+    Examples
+    --------
+    >>> middle, low, high = pointwise(np.array([[1.0], [3.0]]), np.array([0.5, 0.5]), 0.05)
+    >>> float(middle[0]), float(low[0]), float(high[0])
+    (2.0, 1.0, 3.0)
+    """
     order = np.argsort(density, axis=0)
     share = np.cumsum(weight[order], axis=0)
     ends = []
-    for level in (settings.alpha / 2, 1 - settings.alpha / 2):
+    for level in (alpha / 2, 1 - alpha / 2):
         at = np.minimum((share < level).sum(axis=0), len(weight) - 1)
         ends.append(np.take_along_axis(density, np.take_along_axis(order, at[None], axis=0), axis=0)[0])
-    return pd.DataFrame({"airing": name, "lag_s": lag, "density": weight @ density, "lower": ends[0], "upper": ends[1]})
+    return weight @ density, ends[0], ends[1]
 
 
 def weighted_quantiles(value: np.ndarray, weight: np.ndarray, levels: tuple[float, ...]) -> list[float]:

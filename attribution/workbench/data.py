@@ -57,6 +57,7 @@ def show() -> None:
     if material is None or settings is None:
         _waiting(answer)
         return
+    st.session_state["material"] = material  # the tune page takes it from here
     with left:
         wanted = st.button("Analyse", type="primary", width="stretch")
     if wanted or st.session_state.get("asked") == (files, choices):

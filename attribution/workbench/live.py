@@ -78,7 +78,7 @@ def _hero(feed: Watch) -> None:
             st.markdown(_understanding(now))
     st.html(panels.hero_figures(now) + panels.chart_key())
     frames = plotted.velocity_frames(plotted.drawn(now.result), now.airings, observed=now.observed, span=now.span)
-    _chart(charts.velocity_spec(mode()), frames, key="velocity")
+    chart(charts.velocity_spec(mode()), frames, key="velocity")
 
 
 def _understanding(now: Look) -> str:
@@ -87,7 +87,7 @@ def _understanding(now: Look) -> str:
     return "\n".join(f"- {plain_markdown(sentence)}" for sentence in explanation(now.result))
 
 
-def _chart(spec: dict[str, Any], frames: dict[str, pd.DataFrame], *, key: str) -> None:
+def chart(spec: dict[str, Any], frames: dict[str, pd.DataFrame], *, key: str) -> None:
     """Draw a constant specification with fresh data: no compiling, no flicker."""
     count = st.session_state.get(f"drawn-{key}", 0) + 1
     st.session_state[f"drawn-{key}"] = count
@@ -108,7 +108,7 @@ def _evidence(feed: Watch) -> None:
         words = f"The path of the e-value begins with the airing: {now.why('e_value')}."
         st.html(f'<div class="ec"><p class="lead muted">{escape(words)}</p></div>')
         return
-    _chart(charts.evidence_spec(mode()), plotted.evidence_frames(now.result), key="path")
+    chart(charts.evidence_spec(mode()), plotted.evidence_frames(now.result), key="path")
 
 
 @st.fragment(run_every=SLOW)

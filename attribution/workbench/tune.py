@@ -1,0 +1,234 @@
+"""The tune page: one instrument. Every control answers where the hand is; the whole analysis follows when it rests."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from attribution import dials, plotted
+from attribution.moves import MOVES, NAMES, preset_of
+from attribution.settings import Settings
+from attribution.workbench import panels, tune_controls, tune_more, tune_panels, tune_run
+from attribution.workbench.live import chart
+from attribution.workbench.shell import mode
+from attribution.workbench.tune_bar import asked, source
+from attribution.workbench.tune_checker import Checker
+from attribution.workbench.tune_sources import Subject, subject
+from attribution.workbench.tune_style import SHEET
+from attribution.workbench.tune_view import blamed
+
+if TYPE_CHECKING:
+    from attribution.finger import Finger
+    from attribution.workbench.tune_view import TuneView
+
+POLL_S = 0.7
+"""Seconds between looks at what is being worked on."""
+NEWER_S = 10.0
+"""Live data are taken anew every so many seconds, while nothing is being worked on."""
+KEY = (("", "observed"), ("dash", "expected without the ad"), ("area", "incremental"), ("dot", "setting before"))
+
+
+def show() -> None:
+    """Show the whole page."""
+    view = asked()
+    st.html(SHEET)
+    with st.container(key="tune"):
+        source(view)
+        for _, sentence in view.complaints:
+            st.html(f'<p class="ec wrong" role="alert">▲ {escape(sentence)}</p>')
+        try:
+            data = _held(view)
+            airing = data.tuner.named(view.airing)
+        except ValueError as error:
+            st.html(panels.bar("no data", str(error), [], claims=False))
+            return
+        _instrument(data, airing)
+    if view.data == "live":
+        _newer()
+
+
+def _held(view: TuneView) -> Subject:
+    """Return the data of the view; when they are others than before, what was said of those is forgotten."""
+    data = subject(view)
+    state = st.session_state
+    if state.get("tune-subject") is not data:
+        if "tune-checker" in state:
+            state["tune-checker"].close()
+        state["tune-checker"] = Checker(data.tuner)
+        state["tune-subject"] = data
+        for name in ("tune-said", "tune-before", "tune-drawn"):
+            state.pop(name, None)
+    return data
+
+
+@st.fragment(run_every=NEWER_S)
+def _newer() -> None:
+    """Take newer live data, once the last ones are answered."""
+    state = st.session_state
+    said: Finger | None = state.get("tune-said")
+    if said is not None and state["tune-checker"].done(said.settings, said.airing) and not tune_run.running():
+        st.rerun()
+
+
+@st.fragment
+def _instrument(data: Subject, airing: str) -> None:
+    """Answer, and draw the answer: everything that a control moves."""
+    state = st.session_state
+    settings, told = _settings()
+    said, why = _answer(data, settings, airing, told)
+    view = replace(state["tune-view"], settings=said.settings)
+    state["tune-view"], state["tune-query"] = view, _write(view)
+    drawn: Finger | None = state.get("tune-drawn")
+    checker: Checker = state["tune-checker"]
+    checker.want(said.settings, airing)
+    count = data.trail.look(said.settings, airing)
+    busy = not checker.done(said.settings, airing)
+    poll = POLL_S if busy or tune_run.running() else None
+    with st.container(key="tuneverdict"):
+        st.fragment(_verdict, run_every=poll)(said, count, why)
+    rail, middle, right = st.columns([1.1, 2.0, 1.25], gap="small")
+    with middle, st.container(key="panel-middle"):
+        _middle(data, drawn, said)
+    with right, st.container(key="panel-right"):
+        _right(drawn, said)
+        st.fragment(_path, run_every=poll)(said)
+        st.html(tune_panels.changed_html(state.get("tune-before"), said))
+    with rail, st.container(key="panel-rail"):
+        preset = preset_of(said.settings) or state.get("tune-preset", "learnt")
+        tune_controls.rail(settings, Settings.preset(preset), told)
+    left, run = st.columns([3.1, 1.25], gap="small")
+    with left, st.container(key="panel-tornado"):
+        st.fragment(_tornado, run_every=poll)(said)
+    with run, st.container(key="panel-full"):
+        st.fragment(_full, run_every=poll)(said)
+    tune_more.show(data, airing)
+
+
+def _settings() -> tuple[Settings, dict[str, str]]:
+    """Return what the controls say; where that cannot be, the last settings that could, and the sentence."""
+    try:
+        return Settings(**tune_controls.chosen()), {}
+    except ValueError as error:
+        return st.session_state["tune-view"].settings, {blamed(str(error)): str(error)}
+
+
+def _answer(data: Subject, settings: Settings, airing: str, told: dict[str, str]) -> tuple[Finger, str]:
+    """Answer under these settings and note what was said before; also why what is drawn is old, if it is."""
+    state = st.session_state
+    before: Finger | None = state.get("tune-said")
+    try:
+        said = data.tuner.finger(settings, airing)
+    except ValueError as error:
+        if before is None or before.airing != airing:
+            st.html(panels.bar("no data", str(error), [], claims=False))
+            st.stop()
+        told[blamed(str(error))] = str(error)
+        said = before
+    if before is not None and (before.settings, before.airing) != (said.settings, said.airing):
+        state["tune-before"] = before if before.airing == airing else None
+    state["tune-said"] = said
+    if said.modelled:
+        state["tune-drawn"] = said
+    why = "the answer to the settings before; see the sentence beside the control" if told else ""
+    if not said.modelled and settings.baseline != "brief":
+        moved = [] if before is None else [n for n in asdict(settings) if _moved(n, settings, state.get("tune-drawn"))]
+        for name in moved:
+            told.setdefault(name, f"With this choice there is no answer: {said.verdict.sentence}")
+    return said, why
+
+
+def _moved(name: str, settings: Settings, last: Finger | None) -> bool:
+    return last is not None and getattr(last.settings, name) != getattr(settings, name)
+
+
+def _write(view: TuneView) -> dict[str, Any]:
+    """Write the view into the address, where it differs."""
+    wanted = view.query()
+    now = {name: st.query_params.get_all(name) for name in st.query_params}
+    listed = {name: value if isinstance(value, list) else [value] for name, value in wanted.items()}
+    if now != listed:
+        st.query_params.from_dict(wanted)
+    return listed
+
+
+def _verdict(said: Finger, count: int, why: str) -> None:
+    checker: Checker = st.session_state["tune-checker"]
+    result = checker.analysis(said.settings, said.airing)
+    trouble = checker.trouble(said.settings, said.airing)
+    locked = tune_more.plan() is not None
+    st.html(tune_panels.verdict_bar(said, result, count=count, locked=locked, old=why, trouble=trouble))
+
+
+def _old(drawn: Finger, said: Finger) -> str:
+    """Say why a chart is of earlier settings; empty when it is not."""
+    if drawn is said or drawn.settings == said.settings:
+        return ""
+    if said.settings.baseline == "brief":
+        return "▲ OLD: the brief's engine has no band, no kernel and no density; this is the answer before"
+    return "▲ OLD: these settings have no answer; this is the answer before"
+
+
+def _middle(data: Subject, drawn: Finger | None, said: Finger) -> None:
+    st.html(f'<div class="ec">{panels.title("Counterfactual and incremental", data.words)}</div>')
+    if drawn is None:
+        st.html(f'<div class="ec"><p class="lead muted">{escape(said.verdict.sentence)}</p></div>')
+        return
+    before: Finger | None = st.session_state.get("tune-before")
+    old = _old(drawn, said)
+    st.html(f'<div class="ec"><p class="wrong">{escape(old)}</p></div>' if old else tune_panels.key(*KEY))
+    unit = plotted.rate_unit(plotted.near(drawn.bins, data.tuner.airings["start"])["width_s"])
+    chart(dials.hero_spec(mode(), unit), dials.hero_frames(drawn, before, data.tuner.airings), key="tune-hero")
+    st.html(f'<div class="ec">{panels.title("Response kernel", "posterior over prior")}</div>')
+    st.html(
+        tune_panels.key(("", "posterior"), ("area", "its band"), ("dash", "prior, its band"), ("dot", "setting before"))
+        + tune_panels.spoken(tune_panels.kernel_words(drawn))
+    )
+    chart(dials.kernel_spec(mode()), dials.kernel_frames(drawn, before), key="tune-kernel")
+
+
+def _right(drawn: Finger | None, said: Finger) -> None:
+    st.html(f'<div class="ec">{panels.title("Incremental", "posterior over prior")}</div>')
+    st.html(tune_panels.figures(said, old=False))
+    if drawn is None:
+        return
+    before: Finger | None = st.session_state.get("tune-before")
+    st.html(tune_panels.spoken(tune_panels.amount_words(drawn)))
+    chart(dials.amount_spec(mode()), dials.amount_frames(drawn, before, tune_run.draws(drawn)), key="tune-amount")
+
+
+def _path(said: Finger) -> None:
+    checker: Checker = st.session_state["tune-checker"]
+    result = checker.analysis(said.settings, said.airing)
+    if result is not None and len(result.evidence):
+        st.session_state["tune-path"] = result
+    shown = st.session_state.get("tune-path")
+    right = f"1/α = {1 / said.settings.alpha:g}" if shown is result else "○ the looks are being taken"
+    st.html(f'<div class="ec">{panels.title("E-value, look by look", right)}</div>')
+    if shown is None:
+        st.html(f'<div class="ec" style="height:{dials.PATH + 40}px"></div>')
+        return
+    chart(dials.path_spec(mode()), plotted.evidence_frames(shown), key="tune-path")
+
+
+def _tornado(said: Finger) -> None:
+    checker: Checker = st.session_state["tune-checker"]
+    table = checker.moves(said.settings, said.airing)
+    right = "one choice at a time, from the fast fit" if table is not None else "○ being worked out"
+    if table is not None:
+        st.session_state["tune-moves"] = table
+    table = st.session_state.get("tune-moves")
+    st.html(f'<div class="ec">{panels.title("What moved the answer", right)}</div>')
+    if table is None:
+        st.html(f'<div class="ec" style="height:{len(MOVES) * dials.BAR + 40}px"></div>')
+        return
+    st.html(tune_panels.spoken(tune_panels.tornado_words(table, NAMES)))
+    chart(dials.tornado_spec(mode()), dials.tornado_frames(table, NAMES), key="tune-tornado")
+    st.html(f'<div class="ec">{tune_panels.refused(table, NAMES)}</div>')
+
+
+def _full(said: Finger) -> None:
+    checker: Checker = st.session_state["tune-checker"]
+    tune_run.show(said, checker.analysis(said.settings, said.airing))

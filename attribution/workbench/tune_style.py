@@ -1,0 +1,53 @@
+"""How the tune page looks beyond the style of every page: one instrument, dense, nothing that jumps."""
+
+from __future__ import annotations
+
+SHEET = """<style>
+.st-key-tune,.st-key-tune [data-testid=stVerticalBlock]{gap:.45rem}
+.st-key-source{align-items:center;gap:.3rem .6rem}
+.st-key-source [data-testid=stElementContainer]{margin:0}
+.st-key-source .words{white-space:nowrap}
+.st-key-tuneverdict .verdict{min-height:5.2rem;padding:.55rem 1rem}
+.st-key-tuneverdict .verdict .word{font-size:1.55rem}
+.st-key-tuneverdict .verdict .sentence{font-size:.95rem;line-height:1.35}
+.st-key-tuneverdict .verdict .facts{font-size:.74rem;line-height:1.4}
+.st-key-panel-rail,.st-key-panel-middle,.st-key-panel-right,.st-key-panel-tornado,
+.st-key-panel-full{padding:.6rem .8rem}
+.st-key-panel-rail [data-testid=stVerticalBlock]{gap:.1rem}
+.st-key-panel-rail [data-testid=stHorizontalBlock]{gap:.8rem}
+.ec.railgroup{margin-top:.35rem}
+.ec.dial{display:grid;grid-template-columns:1fr auto;font:400 .7rem/1.35 var(--mono);color:var(--muted);height:1.85rem}
+.ec.dial b{color:var(--ink)}
+.ec.dial svg{grid-column:1/-1;width:100%;height:12px;display:block}
+.ec.dial svg polygon{fill:var(--counterfactual);opacity:.28}.ec.dial svg .mark{fill:var(--effect-text);opacity:.9}
+.st-key-panel-rail [data-testid=stSlider]{padding:0;min-height:1.1rem;margin-top:-.45rem}
+.st-key-panel-rail [data-testid=stSliderThumbValue],.st-key-panel-rail [data-testid=stSliderTickBar]{display:none}
+.st-key-panel-rail [data-testid=stSelectbox] [data-baseweb=select]>div{min-height:1.6rem;height:1.6rem;
+ font:400 .74rem var(--mono)}
+.ec.wrong,.ec p.wrong{font:400 .74rem/1.35 var(--prose);color:var(--bad);margin:.1rem 0 .3rem}
+.ec.old{opacity:.55}
+.st-key-panel-right .facts2{display:grid;grid-template-columns:1fr 1fr;gap:.1rem .8rem}
+.ec .facts2 .value{font:600 1.15rem/1.25 var(--mono)}
+.ec .facts2 small{font-size:.68rem;color:var(--muted);display:block}
+.ec.changed{min-height:6.2rem;font:400 .78rem/1.45 var(--prose)}
+.ec.changed p{margin:.1rem 0}.ec.changed p:first-of-type{color:var(--ink)}.ec.changed p{color:var(--muted)}
+.ec .tkey{display:flex;flex-wrap:wrap;gap:.05rem 1rem;font:400 .68rem/1.4 var(--mono);color:var(--muted)}
+.ec .tkey i{display:inline-block;width:16px;
+ margin-right:.4rem;vertical-align:middle;border-top:2px solid var(--observed)}
+.ec .tkey i.dash{border-top:2px dashed var(--counterfactual)}.ec .tkey i.dot{border-top:2px dotted var(--muted)}
+.ec .tkey i.area{border:0;height:9px;background:var(--effect);opacity:.5}
+.ec .tkey i.full{border-top:2px dashed var(--good)}
+.sr{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
+.ec .track.wide{height:6px;background:var(--line);border-radius:3px;margin:.5rem 0}
+.ec .track.wide i{display:block;height:6px;background:var(--effect);border-radius:3px}
+.ec a{color:var(--counterfactual)}
+@media(max-width:1180px){
+ .st-key-tune>[data-testid=stLayoutWrapper]>[data-testid=stHorizontalBlock]{flex-wrap:wrap}
+ .st-key-tune>[data-testid=stLayoutWrapper]>[data-testid=stHorizontalBlock]>[data-testid=stColumn]{min-width:100%}
+}
+@media(max-width:720px){
+ .st-key-source{flex-wrap:wrap}.st-key-source>*{min-width:0}
+ .st-key-panel-rail [data-testid=stHorizontalBlock]{flex-wrap:nowrap}
+ .st-key-panel-rail [data-testid=stColumn]{min-width:0!important;flex:1 1 0}
+}
+</style>"""
