@@ -16,9 +16,9 @@ from attribution.theme import chart_config, palette
 if TYPE_CHECKING:
     from attribution.finger import Finger
 
-HERO, KERNEL, AMOUNT, PATH = 236, 128, 150, 118
+HERO, KERNEL, AMOUNT, PATH = 262, 150, 150, 150
 """Heights of the plots, pixels: fixed, so that nothing jumps."""
-BAR = 15
+BAR = 12
 """Height of a bar of the tornado."""
 GHOST: dict[str, Any] = {"strokeWidth": 1.2, "strokeDash": [1.5, 2.5], "opacity": 0.95}
 """How what the previous setting said is drawn."""
@@ -145,10 +145,9 @@ def amount_spec(mode: str) -> dict[str, Any]:
     )
     zero = alt.Chart(alt.NamedData("zero")).mark_rule(color=colours.muted).encode(x="zero:Q")
     ends = alt.Chart(alt.NamedData("interval"))
-    span = ends.mark_rule(color=colours.ink, strokeWidth=2.5).encode(x="low:Q", x2="high:Q", y=alt.value(AMOUNT - 3))
-    point = ends.mark_point(filled=True, color=colours.ink, size=50, opacity=1).encode(
-        x="middle:Q", y=alt.value(AMOUNT - 3)
-    )
+    foot = alt.value(alt.ExprRef("height - 3"))
+    span = ends.mark_rule(color=colours.ink, strokeWidth=2.5).encode(x="low:Q", x2="high:Q", y=foot)
+    point = ends.mark_point(filled=True, color=colours.ink, size=50, opacity=1).encode(x="middle:Q", y=foot)
     chart = alt.layer(_invisible(x, y), prior, edge, area, zero, line, ghost, full, span, point).properties(
         width="container", height=AMOUNT
     )

@@ -67,7 +67,12 @@ def shown(name: str, value: Any) -> str:
     ('30%', '5 min', 'learnt', 'off')
     """
     if value is None:
-        return {"smallest_lift": "break-even", "clock_sd": "as found", "dispersion": "learnt"}.get(name, "not set")
+        return {
+            "smallest_lift": "break-even",
+            "clock_sd": "as found",
+            "dispersion": "learnt",
+            "stream_delay_sd": "preset's",
+        }.get(name, "not set")
     if isinstance(value, bool):
         return "on" if value else "off"
     if name in {"lift_sd", "smallest_lift", "margin"}:

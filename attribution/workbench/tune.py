@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict, replace
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -18,13 +19,14 @@ from attribution.workbench.tune_bar import asked, source
 from attribution.workbench.tune_checker import Checker
 from attribution.workbench.tune_sources import Subject, subject
 from attribution.workbench.tune_style import SHEET
-from attribution.workbench.tune_view import blamed
+from attribution.workbench.tune_view import LIVE, blamed
+from attribution.workbench.watch import freeze
 
 if TYPE_CHECKING:
     from attribution.finger import Finger
     from attribution.workbench.tune_view import TuneView
 
-POLL_S = 0.7
+POLL_S = 1.0
 """Seconds between looks at what is being worked on."""
 NEWER_S = 10.0
 """Live data are taken anew every so many seconds, while nothing is being worked on."""
@@ -46,8 +48,7 @@ def show() -> None:
             st.html(panels.bar("no data", str(error), [], claims=False))
             return
         _instrument(data, airing)
-    if view.data == "live":
-        _newer()
+    _follow(live=view.data == LIVE)
 
 
 def _held(view: TuneView) -> Subject:
@@ -64,13 +65,33 @@ def _held(view: TuneView) -> Subject:
     return data
 
 
-@st.fragment(run_every=NEWER_S)
-def _newer() -> None:
-    """Take newer live data, once the last ones are answered."""
+@st.fragment(run_every=POLL_S)
+def _follow(*, live: bool) -> None:
+    """Draw the page anew when what was worked on is there, and with newer live data once the last are answered."""
     state = st.session_state
     said: Finger | None = state.get("tune-said")
-    if said is not None and state["tune-checker"].done(said.settings, said.airing) and not tune_run.running():
+    if said is None:
+        return
+    rested = state["tune-checker"].done(said.settings, said.airing) and not tune_run.running()
+    newer = live and rested and time.monotonic() - state["tune-drawn-at"] > NEWER_S
+    if newer or _mark(said) != state["tune-mark"]:
         st.rerun()
+
+
+def _mark(said: Finger) -> tuple[bool, bool, str, str]:
+    """Return what is there of the work behind an answer."""
+    checker: Checker = st.session_state["tune-checker"]
+    key = (said.settings, said.airing)
+    one = tune_run.asked()
+    run = "" if one is None else one.run.progress().state
+    return checker.analysis(*key) is not None, checker.moves(*key) is not None, checker.trouble(*key), run
+
+
+@st.cache_resource(show_spinner=False)
+def _settled() -> bool:
+    """Put what is loaded out of the garbage collector's sight, once a server."""
+    freeze()
+    return True
 
 
 @st.fragment
@@ -85,26 +106,26 @@ def _instrument(data: Subject, airing: str) -> None:
     checker: Checker = state["tune-checker"]
     checker.want(said.settings, airing)
     count = data.trail.look(said.settings, airing)
-    busy = not checker.done(said.settings, airing)
-    poll = POLL_S if busy or tune_run.running() else None
+    state["tune-mark"], state["tune-drawn-at"] = _mark(said), time.monotonic()
     with st.container(key="tuneverdict"):
-        st.fragment(_verdict, run_every=poll)(said, count, why)
+        _verdict(said, count, why)
     rail, middle, right = st.columns([1.1, 2.0, 1.25], gap="small")
     with middle, st.container(key="panel-middle"):
         _middle(data, drawn, said)
     with right, st.container(key="panel-right"):
         _right(drawn, said)
-        st.fragment(_path, run_every=poll)(said)
-        st.html(tune_panels.changed_html(state.get("tune-before"), said))
+        _path(said)
     with rail, st.container(key="panel-rail"):
         preset = preset_of(said.settings) or state.get("tune-preset", "learnt")
         tune_controls.rail(settings, Settings.preset(preset), told)
     left, run = st.columns([3.1, 1.25], gap="small")
     with left, st.container(key="panel-tornado"):
-        st.fragment(_tornado, run_every=poll)(said)
+        _tornado(said)
     with run, st.container(key="panel-full"):
-        st.fragment(_full, run_every=poll)(said)
+        st.html(tune_panels.changed_html(state.get("tune-before"), said))
+        st.fragment(_full, run_every=POLL_S if tune_run.running() else None)(said)
     tune_more.show(data, airing)
+    _settled()
 
 
 def _settings() -> tuple[Settings, dict[str, str]]:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PREFIX = "tune-"
+SHARES = 24
+"""Points from 0 to 1 at which the density of a share is drawn."""
 GROUPS = ("Response", "Baseline", "Priors", "Decision")
 
 
@@ -62,6 +64,12 @@ CONTROLS = (
         "Lag from transmission to the viewer's screen.",
         slides=False,
     ),
+    Control(
+        "stream_delay_sd",
+        "Response",
+        (None, 0.0, 2.0, 5.0, 10.0, 20.0, 30.0),
+        "Spread of that lag between viewers; unset takes the preset's.",
+    ),
     Control("baseline", "Baseline", BASELINES, "The model, or the brief's rolling mean: a detector.", slides=False),
     Control(
         "history",
@@ -93,6 +101,12 @@ CONTROLS = (
         "Priors",
         (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0),
         "Dirichlet prior of each device's share of the incremental.",
+    ),
+    Control(
+        "clock_sd",
+        "Priors",
+        (None, 0.0, 0.5, 1.0, 2.0, 5.0),
+        "Prior sd of the offset between the airings' clock and the conversions'; as found takes what the data show.",
     ),
     Control(
         "smallest_lift",
@@ -194,22 +208,17 @@ def _control(control: Control, settings: Settings, preset: Settings, wrong: str)
 
 
 def strip(control: Control, offered: list[Any], settings: Settings, preset: Settings) -> str:
-    """Draw the little density of a prior over its slider, and a mark where the preset stands (SVG)."""
+    """Draw the little density of a prior over its slider, and a mark where the preset stands (HTML)."""
     mark = getattr(preset, control.name)
-    at = next((i for i, option in enumerate(offered) if option == mark), None)
-    marks = ""
-    if at is not None and control.slides:
-        x = 100 * at / (len(offered) - 1)
-        marks = f'<rect x="{x - 0.6:.1f}" y="0" width="1.2" height="12" class="mark"/>'
+    if not control.slides:
+        return ""
     weights = density(control.name, offered, settings)
-    shape = ""
-    if weights and max(weights) > 0:
-        points = [f"{100 * i / (len(offered) - 1):.1f},{12 - 11 * w / max(weights):.1f}" for i, w in enumerate(weights)]
-        shape = f'<polygon points="0,12 {" ".join(points)} 100,12"/>'
-    if not (marks or shape):
-        return '<svg viewBox="0 0 100 12" preserveAspectRatio="none" aria-hidden="true"></svg>'
-    name = f"{'prior, and ' * bool(shape)}preset at {shown(control.name, mark)}"
-    return f'<svg viewBox="0 0 100 12" preserveAspectRatio="none" role="img" aria-label="{name}">{shape}{marks}</svg>'
+    most = max(weights, default=0.0)
+    bars = "".join(f'<i style="height:{100 * w / most:.0f}%"></i>' for w in weights) if most > 0 else ""
+    at = next((i for i, option in enumerate(offered) if option == mark), None)
+    tick = "" if at is None else f'<u style="left:{100 * at / (len(offered) - 1):.1f}%"></u>'
+    told = f"{'prior density; ' * bool(bars)}preset at {shown(control.name, mark)}"
+    return f'<div class="strip2" role="img" aria-label="{escape(told)}">{bars}{tick}</div>'
 
 
 def density(name: str, offered: list[Any], settings: Settings) -> list[float]:
@@ -225,6 +234,6 @@ def density(name: str, offered: list[Any], settings: Settings) -> list[float]:
         return [math.exp(-0.5 * (o / settings.lift_sd) ** 2) for o in offered]
     if name in {"channel_concentration", "device_concentration"}:
         c = float(getattr(settings, name))
-        grid = [(i + 0.5) / len(offered) for i in range(len(offered))]
+        grid = [(i + 0.5) / SHARES for i in range(SHARES)]
         return [math.exp((c - 1) * math.log(x) + (2 * c - 1) * math.log(1 - x)) for x in grid]
     return []

@@ -15,22 +15,29 @@ SHEET = """<style>
 .st-key-panel-full{padding:.6rem .8rem}
 .st-key-panel-rail [data-testid=stVerticalBlock]{gap:.1rem}
 .st-key-panel-rail [data-testid=stHorizontalBlock]{gap:.8rem}
-.ec.railgroup{margin-top:.35rem}
-.ec.dial{display:grid;grid-template-columns:1fr auto;font:400 .7rem/1.35 var(--mono);color:var(--muted);height:1.85rem}
-.ec.dial b{color:var(--ink)}
-.ec.dial svg{grid-column:1/-1;width:100%;height:12px;display:block}
-.ec.dial svg polygon{fill:var(--counterfactual);opacity:.28}.ec.dial svg .mark{fill:var(--effect-text);opacity:.9}
-.st-key-panel-rail [data-testid=stSlider]{padding:0;min-height:1.1rem;margin-top:-.45rem}
+.ec.railgroup{margin-top:.15rem}
+.ec.dial{display:grid;grid-template-columns:1fr auto;font:400 .7rem/1.3 var(--mono);color:var(--muted)}
+.ec.dial b{color:var(--ink);white-space:nowrap}.ec.dial span{white-space:nowrap;overflow:hidden;text-overflow:ellipsis}
+.ec .strip2{grid-column:1/-1;position:relative;height:11px;margin:1px 6px 0;display:flex;align-items:flex-end}
+.ec .strip2 i{flex:1;background:var(--counterfactual);opacity:.35;min-width:0}
+.ec .strip2 u{position:absolute;bottom:0;width:2px;height:9px;margin-left:-1px;background:var(--effect-text)}
+.st-key-panel-rail [data-testid=stElementContainer]{margin:0}
+.st-key-panel-rail [data-testid=stSlider]{padding:0 6px}
+.st-key-panel-rail [data-testid=stSlider] [role=group],.st-key-panel-rail [data-testid=stSlider] [role=group]>div{
+ padding:0!important;height:1rem;min-height:0}
 .st-key-panel-rail [data-testid=stSliderThumbValue],.st-key-panel-rail [data-testid=stSliderTickBar]{display:none}
-.st-key-panel-rail [data-testid=stSelectbox] [data-baseweb=select]>div{min-height:1.6rem;height:1.6rem;
- font:400 .74rem var(--mono)}
+.st-key-panel-rail [data-testid=stSelectbox] [role=group]{min-height:1.55rem!important;height:1.55rem!important}
+.st-key-panel-rail [data-testid=stSelectbox] input{font:400 .74rem var(--mono);padding:0 .5rem;height:1.4rem;
+ min-height:0}
+.st-key-panel-rail [data-testid=stSelectbox] button{height:1.4rem;padding:0 .2rem}
 .ec.wrong,.ec p.wrong{font:400 .74rem/1.35 var(--prose);color:var(--bad);margin:.1rem 0 .3rem}
 .ec.old{opacity:.55}
 .st-key-panel-right .facts2{display:grid;grid-template-columns:1fr 1fr;gap:.1rem .8rem}
 .ec .facts2 .value{font:600 1.15rem/1.25 var(--mono)}
 .ec .facts2 small{font-size:.68rem;color:var(--muted);display:block}
-.ec.changed{min-height:6.2rem;font:400 .78rem/1.45 var(--prose)}
-.ec.changed p{margin:.1rem 0}.ec.changed p:first-of-type{color:var(--ink)}.ec.changed p{color:var(--muted)}
+.ec.changed{min-height:7.4rem;font:400 .78rem/1.45 var(--prose)}
+.ec.changed p{font:400 .78rem/1.4 var(--prose);margin:.1rem 0;padding:0}
+.ec.changed p:first-of-type{color:var(--ink)}.ec.changed p{color:var(--muted)}
 .ec .tkey{display:flex;flex-wrap:wrap;gap:.05rem 1rem;font:400 .68rem/1.4 var(--mono);color:var(--muted)}
 .ec .tkey i{display:inline-block;width:16px;
  margin-right:.4rem;vertical-align:middle;border-top:2px solid var(--observed)}
