@@ -200,24 +200,61 @@ def solve_upper(factor: Factor, white: np.ndarray) -> np.ndarray:
 
 
 @njit(cache=True)
+def _inverse(lower, at, own):
+    """Fill ``own`` (k, k) with the inverse of the lower block of L at rows ``at``."""
+    for i in range(len(own)):
+        root = 1.0 / lower[at + i, 0]
+        for c in range(i):
+            own[i, c] = 0.0
+        for j in range(i):
+            scale = lower[at + i, i - j] * root
+            if scale != 0.0:
+                for c in range(j + 1):
+                    own[i, c] -= scale * own[j, c]
+        own[i, i] = root
+
+
+@njit(cache=True)
+def _carry(lower, row, own, later, ahead, seen, here):
+    """Add H' S H to the lower half of ``here``: H = C own, C the block of L at ``row`` below, S = ``later``."""
+    k = len(own)
+    ahead[:], seen[:] = 0.0, 0.0
+    for a in range(k):
+        for j in range(a, k):
+            scale = lower[row + a, k + a - j]
+            if scale != 0.0:
+                for c in range(j + 1):
+                    ahead[a, c] += scale * own[j, c]
+    for a in range(k):
+        for b in range(k):
+            for c in range(k):
+                seen[a, c] += later[a, b] * ahead[b, c]
+    for a in range(k):
+        for i in range(k):
+            for c in range(i + 1):
+                here[i, c] += ahead[a, i] * seen[a, c]
+
+
+@njit(cache=True)
 def covariances(lower: np.ndarray, k: int) -> np.ndarray:
     """Return (T, k, k): the posterior covariance of the k paths at each moment.
 
-    The entries of the inverse inside the band, from the last row up (Takahashi, Fagan & Chin 1973).
+    Backwards in time (Rauch, Tung & Striebel 1965): with L_t the block of the Cholesky at t and C_t the one below it,
+    S_t = L_t^-T (I + C_t' S_t+1 C_t) L_t^-1. Loops run along rows, which compilers turn into vectors.
     """
-    n, depth = lower.shape[0], lower.shape[1] - 1
-    inverse = np.zeros((n, depth + 1))  # row i: Z[i, i], Z[i, i + 1], ...
-    for i in range(n - 1, -1, -1):
-        last = min(i + depth, n - 1)
-        for j in range(last, i - 1, -1):
-            total = 1.0 / lower[i, 0] if i == j else 0.0
-            for m in range(i + 1, last + 1):
-                if lower[m, m - i] != 0.0:
-                    total -= lower[m, m - i] * (inverse[m, j - m] if j >= m else inverse[j, m - j])
-            inverse[i, j - i] = total / lower[i, 0]
-    found = np.zeros((n // k, k, k))
-    for t in range(n // k):
+    bins = lower.shape[0] // k
+    found = np.zeros((bins, k, k))
+    own, ahead, seen = np.zeros((k, k)), np.zeros((k, k)), np.zeros((k, k))
+    for t in range(bins - 1, -1, -1):
+        _inverse(lower, t * k, own)
+        here = found[t]
         for a in range(k):
-            for b in range(a, k):
-                found[t, a, b] = found[t, b, a] = inverse[t * k + a, b - a]
+            for i in range(a + 1):
+                for c in range(i + 1):
+                    here[i, c] += own[a, i] * own[a, c]
+        if t + 1 < bins:
+            _carry(lower, (t + 1) * k, own, found[t + 1], ahead, seen, here)
+        for i in range(k):
+            for c in range(i):
+                here[c, i] = here[i, c]
     return found

@@ -6,7 +6,7 @@ mode the nuisances are integrated out, and the amounts, their covariance and the
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -14,9 +14,9 @@ from scipy.optimize import brentq
 from scipy.special import logsumexp, ndtr
 
 from attribution.model import layout as layouts
-from attribution.model.climb import climb
+from attribution.model.climb import climb, climb_and_read
 from attribution.model.history import Noise, learn
-from attribution.model.linear import Mode, consider
+from attribution.model.linear import Bank, Mode, consider
 
 if TYPE_CHECKING:
     from attribution.model.design import Design
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 ASLEEP = 12.0
 """A world this many nats behind the best is fitted once only: it weighs less than 1e-5."""
+
+WARM = 0.1
+"""Tolerance, in nats, of a climb that begins where an earlier fit's ended."""
 
 APART = 5.0
 """Leads of the feed this many nats behind the best are left out."""
@@ -79,6 +82,8 @@ class Fit:
     cov: np.ndarray
     window_mean: np.ndarray
     window_sd: np.ndarray
+    reached: dict[tuple, Mode] = field(default_factory=dict, repr=False, compare=False)
+    """Every mode that was climbed to, for a fit that starts here."""
 
     def kernel_weight(self) -> np.ndarray:
         """(M,) posterior weight of each kernel of the bank."""
@@ -125,13 +130,16 @@ def worlds(design: Design) -> tuple[layouts.World, ...]:
     return tuple(kept)
 
 
-def fit(design: Design, settings: Settings, *, noise: Noise | None = None) -> Fit:
+def fit(design: Design, settings: Settings, *, noise: Noise | None = None, start: Fit | None = None) -> Fit:
     """Fit every world and kernel to one design.
 
     Parameters
     ----------
     noise
         The scales; learnt from the history when absent.
+    start
+        A fit of much the same data under much the same settings: every climb begins where its own ended. Faster; the
+        answer is the same within the tolerance of a climb.
     """
     strata = ((1.0, noise),) if noise else learn(design, dispersion=settings.dispersion)
     chosen, anchors = worlds(design), _anchors(design)
@@ -139,27 +147,24 @@ def fit(design: Design, settings: Settings, *, noise: Noise | None = None) -> Fi
     found: list[Component] = []
     modes: list[Mode] = []
     leads: list[tuple[Mode, float]] = []
-    for share, own in strata:
-        leads = _leads(design, own, chosen, anchors[len(anchors) // 2], settings.lift_sd, leads)
+    climbs = _Climbs(design, anchors, settings.lift_sd, start.reached if start else {}, {}, {})
+    for stratum, (share, own) in enumerate(strata):
+        leads = _leads(climbs, stratum, own, chosen, leads)
         block: list[Component] = []
         best = -np.inf
-        for start, log_prior in leads:
+        for first, log_prior in leads:
             for world in chosen:
-                at = start
+                at = first
                 for position, anchor in enumerate(anchors):
-                    mode = (
-                        start
-                        if world == start.world and anchor == start.kernel
-                        else climb(
-                            design, own, world, anchor, lift_sd=settings.lift_sd, lead=start.layout.lead, start=at
-                        )
-                    )
+                    known = world == first.world and anchor == first.kernel
+                    mode = first if known else climbs.to(stratum, own, world, position, first.layout.lead, at)
                     if mode is None:
                         continue
                     at = mode
                     modes.append(mode)
                     best = max(best, mode.evidence)
-                    block += _components(design, mode, len(modes) - 1, np.flatnonzero(nearest == position), log_prior)
+                    bank, kernels = climbs.bank(stratum, position, mode), np.flatnonzero(nearest == position)
+                    block += _components(design, mode, bank, len(modes) - 1, kernels, log_prior)
                     if mode.evidence < best - ASLEEP - np.log(max(world.weight, 1e-9)):
                         break
         if block:
@@ -168,10 +173,61 @@ def fit(design: Design, settings: Settings, *, noise: Noise | None = None) -> Fi
             found += [c._replace(log_weight=float(c.log_weight + shift)) for c in block]
     if not found:
         raise FloatingPointError("no world could be fitted; look at the findings for what is wrong with the data")
-    return _mixture(design, middle(strata), modes, found)
+    return _mixture(design, middle(strata), modes, found, climbs.reached)
 
 
-def _mixture(design: Design, noise: Noise, modes: list[Mode], found: list[Component]) -> Fit:
+class _Climbs(NamedTuple):
+    """The climbs of one fit, each from where an earlier fit's ended where there is one."""
+
+    design: Design
+    anchors: list[int]
+    lift_sd: float
+    earlier: dict[tuple, Mode]
+    reached: dict[tuple, Mode]
+    """The best mode of each stratum, world, anchor and lead, also of those that were left out."""
+    read: dict[tuple, Bank]
+    """What was read off the last step of the climbs that began at an earlier fit."""
+
+    def to(
+        self,
+        stratum: int,
+        noise: Noise,
+        world: layouts.World,
+        position: int,
+        lead: int,
+        start: Mode | None,
+        amount: np.ndarray | None = None,
+    ) -> Mode | None:
+        """Climb to the mode of a world around one anchor; without any start, twice, with and without a surge."""
+        name = (stratum, world.name, position, lead)
+        kernel, fixed = self.anchors[position], {"lift_sd": self.lift_sd, "lead": lead}
+        if name in self.earlier:
+            found = climb_and_read(
+                self.design, noise, world, kernel, np.arange(len(self.design.onset)), start=self.earlier[name],
+                tolerance=WARM, **fixed,
+            )  # fmt: skip
+            mode = None if found is None else found[0]
+            if found is not None:
+                self.read[name] = found[1]
+        elif start is not None:
+            mode = climb(self.design, noise, world, kernel, start=start, **fixed)
+        else:  # a climb may end beside the best mode: begin without a surge as well (methods, 2.1)
+            gains = (None, 0.0) if self.design.fed else (None,)
+            tried = [climb(self.design, noise, world, kernel, amount=amount, gain=gain, **fixed) for gain in gains]
+            mode = max((m for m in tried if m is not None), key=lambda m: m.evidence, default=None)
+        if mode is not None:
+            self.reached[name] = mode
+        return mode
+
+    def bank(self, stratum: int, position: int, mode: Mode) -> Bank:
+        """Return every kernel of the bank at a mode."""
+        name = (stratum, mode.world.name, position, mode.layout.lead)
+        return self.read[name] if name in self.read else consider(self.design, mode)
+
+
+def _mixture(
+    design: Design, noise: Noise, modes: list[Mode], found: list[Component], reached: dict[tuple, Mode]
+) -> Fit:
     """Return the Fit of these components; those of no weight are left out."""
     log = np.array([c.log_weight for c in found])
     weight = np.exp(log - logsumexp(log))
@@ -192,6 +248,7 @@ def _mixture(design: Design, noise: Noise, modes: list[Mode], found: list[Compon
         window_mean=mean * inside,
         # A kernel of which nothing can have arrived yet says 0 for sure: a point, but one that quantiles can pass.
         window_sd=np.maximum(np.sqrt(np.maximum(np.diagonal(cov, axis1=1, axis2=2), 0.0)) * inside, 1e-9),
+        reached=reached,
     )
 
 
@@ -211,11 +268,10 @@ def middle(strata: tuple[tuple[float, Noise], ...]) -> Noise:
 
 
 def _leads(
-    design: Design,
+    climbs: _Climbs,
+    stratum: int,
     noise: Noise,
     chosen: tuple[layouts.World, ...],
-    anchor: int,
-    lift_sd: float,
     before: list[tuple[Mode, float]],
 ) -> list[tuple[Mode, float]]:
     """Return a mode of the second world for each lead of the feed worth keeping, and the log prior it carries.
@@ -223,30 +279,23 @@ def _leads(
     A surge that leads or follows by other seconds is another explanation; leads that give the same amount are one.
     ``before`` holds what an earlier stratum kept.
     """
+    design, middle = climbs.design, len(climbs.anchors) // 2
     world = chosen[min(1, len(chosen) - 1)] if chosen[0] is not CALM else chosen[0]
     if before:
-        again = [
-            (climb(design, noise, world, anchor, lift_sd=lift_sd, lead=m.layout.lead, start=m), p) for m, p in before
-        ]
+        again = [(climbs.to(stratum, noise, world, middle, m.layout.lead, m), p) for m, p in before]
         return [(mode, p) for mode, p in again if mode is not None]
     amount = rough(design)
     if not design.fed:
-        mode = climb(design, noise, world, anchor, lift_sd=lift_sd, amount=amount)
+        mode = climbs.to(stratum, noise, world, middle, 0, None, amount)
         return [] if mode is None else [(mode, 0.0)]
     tried: list[tuple[Mode, float]] = []
     for lead in np.argsort(-design.lead_weight, kind="stable"):
-        start = tried[0][0] if tried else None
-        mode = climb(
-            design, noise, world, anchor, lift_sd=lift_sd, lead=int(lead), start=start, amount=None if start else amount
-        )
-        if start is None:  # a climb may end beside the best mode: begin without a surge as well (methods, 2.1)
-            plain = climb(design, noise, world, anchor, lift_sd=lift_sd, lead=int(lead), amount=amount, gain=0.0)
-            mode = max((m for m in (mode, plain) if m is not None), key=lambda m: m.evidence, default=None)
+        mode = climbs.to(stratum, noise, world, middle, int(lead), tried[0][0] if tried else None, amount)
         if mode is not None:
             tried.append((mode, float(np.log(design.lead_weight[lead]))))
     tried.sort(key=lambda row: -(row[0].evidence + row[1]))
     kept: list[tuple[Mode, float]] = []
-    scale = lift_sd * layouts.baseline(design) * ALIKE
+    scale = climbs.lift_sd * layouts.baseline(design) * ALIKE
     for mode, log_prior in tried:
         joint = mode.evidence + log_prior
         if kept and joint < kept[0][0].evidence + kept[0][1] - APART:
@@ -293,10 +342,11 @@ def _nearest(design: Design, anchors: list[int]) -> np.ndarray:
     return np.argmin(np.abs(log[:, None] - log[anchors]), axis=1)
 
 
-def _components(design: Design, mode: Mode, position: int, kernels: np.ndarray, log_prior: float) -> list[Component]:
+def _components(
+    design: Design, mode: Mode, bank: Bank, position: int, kernels: np.ndarray, log_prior: float
+) -> list[Component]:
     """Return the normal posterior and the weight of each kernel around one mode."""
     layout = mode.layout
-    bank = consider(design, mode)
     prior = layout.prior_sd[layout.names["incremental"]] ** 2
     precision = bank.information + np.diag(1.0 / prior)
     cov = np.linalg.inv(precision)

@@ -89,7 +89,8 @@ def marginal(layout: layouts.Frame, linear: Linear, columns: np.ndarray) -> tupl
     jacobian = linear.jacobian
     accumulate(band, cross, jacobian.index, jacobian.coefficient, linear.weight, columns)
     factor = factorise(band, cross)
-    gram = columns.T @ (linear.weight[:, None] * columns) - factor.white.T @ factor.white
+    scaled = np.sqrt(linear.weight)[:, None] * columns  # a matrix times its own transpose costs half
+    gram = scaled.T @ scaled - factor.white.T @ factor.white
     return factor, gram
 
 

@@ -84,10 +84,17 @@ def main() -> None:
         world = trial(name, 6)
         design = designed(world, settings, 60.0)
         peer = np.median(taken(lambda d=design: difference_in_differences(d), 50))
-        refit = taken(lambda d=design, s=settings: fit(replace(d, memory={}), s), 15)
+        before = fit(designed(world, settings, 59.0), settings)
+        cold = taken(lambda d=design, s=settings: fit(replace(d, memory={}), s), 15)
+        second = taken(lambda d=design, s=settings, b=before: fit(replace(d, memory={}), s, start=b), 15)
+        here, moved = fit(design, settings), settings.replace(lift_sd=0.7)
+        prior = taken(lambda d=design, s=moved, h=here: fit(replace(d, memory={}), s, start=h), 15)
         watched(design, settings, most=2)
         looks = watched(design, settings)
-        for what, cost in (("refit with the history learnt", refit), ("a look", looks)):
+        for what, cost in (
+            ("first fit, the history learnt", cold), ("warm refit, a second later", second),
+            ("warm refit, a prior moved", prior), ("a look", looks),
+        ):  # fmt: skip
             print(f"{name}: {what} {np.median(cost):.0f} ms p50, {np.quantile(cost, 0.95):.0f} ms p95, "
                   f"{cost.mean() / peer:.0f} x a least-squares difference-in-differences of {peer:.2f} ms")  # fmt: skip
         seconds = len(design.fine[0])

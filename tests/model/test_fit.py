@@ -95,3 +95,25 @@ def test_the_fit_is_no_worse_than_a_climb_begun_elsewhere(design, fitted, gain):
     )
     assert other is not None
     assert mode.evidence > other.evidence - 4 * TOLERANCE
+
+
+@pytest.mark.parametrize("changes", [{"lift_sd": 0.5}, {"response_peak": "14s"}, {}])
+def test_a_fit_that_starts_at_an_earlier_one_says_the_same(design, fitted, changes):
+    settings = BRIEF.replace(**changes)
+    cold, warm = fast.fit(design, settings), fast.fit(design, settings, start=fitted)
+    spread = float(cold.window_sd.min())
+    for p in (0.025, 0.5, 0.975):
+        found = [fast.quantile(f.weight, f.window_mean[:, 0], f.window_sd[:, 0], p) for f in (cold, warm)]
+        assert found[1] == pytest.approx(found[0], abs=0.05 * spread)
+    assert set(warm.reached) == set(cold.reached)
+    np.testing.assert_allclose(
+        list(warm.world_weight().values()), [cold.world_weight()[name] for name in warm.world_weight()], atol=0.05
+    )
+
+
+def test_a_start_from_fewer_seconds_is_a_start_only(design):
+    other = fast.fit(design.first(design.known - 8), BRIEF)
+    cold, warm = fast.fit(design, BRIEF), fast.fit(design, BRIEF, start=other)
+    assert warm.weight @ warm.window_mean[:, 0] == pytest.approx(
+        cold.weight @ cold.window_mean[:, 0], abs=0.05 * cold.window_sd.min()
+    )
