@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 HERO, KERNEL, AMOUNT, PATH = 262, 150, 150, 150
 """Heights of the plots, pixels: fixed, so that nothing jumps."""
+BESIDE_S, BESIDE_BINS = 150.0, 30
+"""So much is drawn before and after a window: the longer of the two."""
 BAR = 12
 """Height of a bar of the tornado."""
 GHOST: dict[str, Any] = {"strokeWidth": 1.2, "strokeDash": [1.5, 2.5], "opacity": 0.95}
@@ -59,7 +61,7 @@ def hero_spec(mode: str, unit: tuple[str, float]) -> dict[str, Any]:
 
 def hero_frames(now: Finger, before: Finger | None, airings: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Build the data sets of the hero chart."""
-    table = plotted.near(now.bins, airings["start"])
+    table = around(now)
     unit = plotted.rate_unit(table["width_s"])
     frames = plotted.velocity_frames(table, airings, unit=unit)
     ghost = pd.DataFrame(columns=["time", "counterfactual", "with_ad"])
@@ -71,6 +73,15 @@ def hero_frames(now: Finger, before: Finger | None, airings: pd.DataFrame) -> di
             high = max(frames["window"]["rate"].iloc[1], plotted.headroom(float(ghost.iloc[:, 1:].max().max())))
             frames["window"] = frames["window"].assign(rate=[0.0, high])
     return {**frames, "ghost": ghost}
+
+
+def around(said: Finger) -> pd.DataFrame:
+    """Return the bins around an answer's window: enough before it to see the baseline, enough after to see it end."""
+    step = float(said.bins["width_s"].min())
+    start, room = said.row["start"], pd.Timedelta(seconds=max(BESIDE_S, BESIDE_BINS * step))
+    time = said.bins["time"]
+    window = pd.Timedelta(seconds=said.window_s)
+    return said.bins[(time >= start - room) & (time < start + window + room)]
 
 
 @cache

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from dataclasses import fields, replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,11 @@ DECIDING = ("alpha", "smallest_lift", "value", "margin", "channel_concentration"
 """Choices that no fit depends on: they decide what is said about it."""
 
 
+NUMBERS = ("lift_sd", "dispersion", "clock_sd", "response_peak_logsd")
+"""Numbers of priors: a fit that differs in these alone is climbed to from the one before, and ends within the tolerance
+of a climb; any other begins anew, and ends where :func:`attribution.analyze` ends."""
+
+
 class CrowdedError(ValueError):
     """A schedule too dense to be answered airing by airing: only a whole analysis answers it."""
 
@@ -77,6 +83,7 @@ class Tuner:
         known_regions(self.airings, counts)
         self.masked = masked(counts) if len(counts.start) else None
         self.clock_sd = clock_sd(counts, self.airings)
+        self._last: dict[int, tuple[Settings, fast.Fit]] = {}
         self._kept: OrderedDict[tuple, Any] = OrderedDict()
         self._lock = Lock()
 
@@ -176,6 +183,20 @@ class Tuner:
                 return None
         return None if stale() else analyze(self.counts, self.airings, settings, **self.given)
 
+    def settled(self, said: Finger, result: Analysis) -> Finger:
+        """Return an answer with the figures and the word of the whole analysis; the e-value stays the last look's.
+
+        They differ by what the looks before the last add, and by the tolerance of a climb.
+        """
+        row = result.table[result.table["airing"] == said.airing]
+        if row.empty:
+            return said
+        looks = result.evidence[result.evidence["airing"] == said.airing]
+        last = float(np.exp(min(looks["log_e"].iloc[-1], 700.0))) if len(looks) else np.nan
+        whole = {str(name): value for name, value in row.iloc[0].items()} | {"e_value": last}
+        verdict = next(v for v in result.verdicts if v.airing == said.airing)
+        return replace(said, row=whole, verdict=verdict)
+
     def _dated(self, settings: Settings) -> Settings:
         """Return the settings with the clock's uncertainty that the data show, where none is set."""
         return settings if settings.clock_sd is not None else settings.replace(clock_sd=self.clock_sd)
@@ -219,7 +240,13 @@ class Tuner:
             self.counts, self.airings, core, members=members, others=np.setdiff1d(started, members),
             masked=self.masked, **self.feeds,
         )  # fmt: skip
-        return None if design is None else fast.fit(design, core)
+        if design is None:
+            return None
+        before, start = self._last.get(a, (core, None))
+        near = all(getattr(before, f.name) == getattr(core, f.name) for f in fields(core) if f.name not in NUMBERS)
+        fit = fast.fit(design, core, start=start if near else None)
+        self._last[a] = core, fit
+        return fit
 
     def _fitted(self, settings: Settings, a: int) -> Fitted | None:
         core = _core(settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import asdict, replace
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from attribution import dials, plotted
-from attribution.moves import MOVES, NAMES, preset_of
+from attribution.moves import MOVES, NAMES, differing, preset_of
 from attribution.settings import Settings
+from attribution.tuning import DECIDING
 from attribution.workbench import panels, tune_controls, tune_more, tune_panels, tune_run
 from attribution.workbench.live import chart
 from attribution.workbench.shell import mode
@@ -104,7 +106,11 @@ def _instrument(data: Subject, airing: str) -> None:
     state["tune-view"], state["tune-query"] = view, _write(view)
     drawn: Finger | None = state.get("tune-drawn")
     checker: Checker = state["tune-checker"]
-    checker.want(said.settings, airing)
+    checker.want(said.settings, airing, _ahead(said, state.get("tune-before")))
+    result = checker.analysis(said.settings, airing)
+    if result is not None:
+        said = data.tuner.settled(said, result)
+        drawn = said if said.modelled else drawn
     count = data.trail.look(said.settings, airing)
     state["tune-mark"], state["tune-drawn-at"] = _mark(said), time.monotonic()
     with st.container(key="tuneverdict"):
@@ -128,12 +134,32 @@ def _instrument(data: Subject, airing: str) -> None:
     _settled()
 
 
+def _ahead(said: Finger, before: Finger | None) -> tuple[Settings, ...]:
+    """Return the settings one step on and one step back of the control that moved last."""
+    moved = [] if before is None else differing(before.settings, said.settings)
+    control = tune_controls.BY_NAME.get(moved[0]) if len(moved) == 1 else None
+    if control is None or control.name in DECIDING:
+        return ()
+    now = getattr(said.settings, control.name)
+    offered = tune_controls.options(control, now)
+    beside = (offered.index(now) + step for step in (1, -1))
+    found = []
+    for value in (offered[i] for i in beside if 0 <= i < len(offered)):
+        with suppress(ValueError):  # a step that cannot be is told when it is taken
+            found.append(said.settings.replace(**{control.name: value}))
+    return tuple(found)
+
+
 def _settings() -> tuple[Settings, dict[str, str]]:
     """Return what the controls say; where that cannot be, the last settings that could, and the sentence."""
+    last: Settings = st.session_state["tune-view"].settings
+    given = tune_controls.chosen()
     try:
-        return Settings(**tune_controls.chosen()), {}
+        return Settings(**given), {}
     except ValueError as error:
-        return st.session_state["tune-view"].settings, {blamed(str(error)): str(error)}
+        moved = [name for name, value in given.items() if value != getattr(last, name)]
+        named = blamed(str(error))
+        return last, {named if named in moved or not moved else moved[0]: str(error)}
 
 
 def _answer(data: Subject, settings: Settings, airing: str, told: dict[str, str]) -> tuple[Finger, str]:
@@ -200,7 +226,7 @@ def _middle(data: Subject, drawn: Finger | None, said: Finger) -> None:
     before: Finger | None = st.session_state.get("tune-before")
     old = _old(drawn, said)
     st.html(f'<div class="ec"><p class="wrong">{escape(old)}</p></div>' if old else tune_panels.key(*KEY))
-    unit = plotted.rate_unit(plotted.near(drawn.bins, data.tuner.airings["start"])["width_s"])
+    unit = plotted.rate_unit(dials.around(drawn)["width_s"])
     chart(dials.hero_spec(mode(), unit), dials.hero_frames(drawn, before, data.tuner.airings), key="tune-hero")
     st.html(f'<div class="ec">{panels.title("Response kernel", "posterior over prior")}</div>')
     st.html(

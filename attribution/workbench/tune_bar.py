@@ -101,6 +101,7 @@ def _stand(whole: int) -> int | None:
 
 
 def _presets() -> None:
+    st.html('<div class="ec"><span class="cap">Presets</span></div>', width="content")
     for name in PRESETS:
         st.button(name, key=f"preset-{name}", on_click=_preset, args=(name,))
 

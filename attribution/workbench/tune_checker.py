@@ -41,13 +41,18 @@ class Checker:
         self._moves: OrderedDict[Key, pd.DataFrame] = OrderedDict()
         self._trouble: dict[Key, str] = {}
         self._wanted: Key | None = None
+        self._ahead: tuple[Settings, ...] = ()
         self._since = 0.0
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
-    def want(self, settings: Settings, airing: str) -> None:
-        """Ask for these settings; what was asked before and is not answered yet is dropped."""
+    def want(self, settings: Settings, airing: str, ahead: tuple[Settings, ...] = ()) -> None:
+        """Ask for these settings; what was asked before and is not answered yet is dropped.
+
+        ``ahead`` are settings that a next move may lead to: they are fitted last, so that they are at hand.
+        """
         with self._lock:
+            self._ahead = ahead
             if self._wanted != (settings, airing):
                 self._wanted, self._since = (settings, airing), time.monotonic()
             if not self.done(settings, airing) and (self._thread is None or not self._thread.is_alive()):
@@ -104,6 +109,10 @@ class Checker:
             moved = tornado(lambda changed: self.tuner.amount(changed, airing), settings, stale=stale)
             if moved is not None:
                 _keep(self._moves, key, moved)
+            for settings_ahead in self._ahead:
+                if stale():
+                    return
+                self.tuner.finger(settings_ahead, airing)
         except Exception as error:  # whatever stops the model must reach the page, not end the thread
             self._trouble[key] = str(error)
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from attribution.analysis import Analysis
     from attribution.finger import Finger
-    from attribution.verdict import Verdict
 
 DASH = panels.DASH
 
@@ -37,7 +36,7 @@ def verdict_bar(said: Finger, result: Analysis | None, *, count: int, locked: bo
     trouble
         Why there is no whole analysis.
     """
-    verdict = said.verdict if result is None else verdict_of(result, said.airing)
+    verdict = said.verdict
     facts = [f"<b>▲ OLD</b> {escape(old)}"] if old else []
     if verdict.rung:
         facts.append(f"<b>RUNG {verdict.rung}/5</b> {escape(RUNGS[verdict.rung])}")
@@ -50,11 +49,6 @@ def verdict_bar(said: Finger, result: Analysis | None, *, count: int, locked: bo
     return panels.bar(verdict.word, verdict.sentence, facts, claims=verdict.word in CLAIMS)
 
 
-def verdict_of(result: Analysis, airing: str) -> Verdict:
-    """Return the verdict on one airing."""
-    return next((v for v in result.verdicts if v.airing == airing), result.verdict)
-
-
 def checked(said: Finger, result: Analysis | None, trouble: str) -> str:
     """Say what the word stands on: every look, or the last one while the others are being taken."""
     if trouble:
@@ -62,9 +56,7 @@ def checked(said: Finger, result: Analysis | None, trouble: str) -> str:
     if result is None:
         return "<b>○ CHECKING</b> this is the last look alone; the looks before it are being taken"
     looks = int((result.evidence["airing"] == said.airing).sum()) if len(result.evidence) else 0
-    word = verdict_of(result, said.airing).word
-    alone = f"; the last look alone would say {said.verdict.word}" if said.verdict.word != word else ""
-    return f"<b>● CHECKED</b> at {looks} looks{escape(alone)}" if looks else f"<b>● CHECKED</b>{escape(alone)}"
+    return f"<b>● CHECKED</b> at {looks} looks" if looks else "<b>● CHECKED</b> by the whole analysis"
 
 
 def figures(said: Finger, *, old: bool) -> str:
@@ -191,9 +183,9 @@ def shares_html(table: pd.DataFrame) -> str:
         )
     body = [
         [
-            escape(str(r["category"])),
+            f"{escape(str(r['category']))}<small>{escape(str(r['dimension']))}</small>",
             f"{r['share']:.0%}<small>{r['lower']:.0%} to {r['upper']:.0%}</small>",
-            f"{r['raw']:.0%}",
+            f"{r['raw']:.0%}<small>of all</small>",
         ]
         for r in table.to_dict("records")
     ]

@@ -44,6 +44,9 @@ SHEET = """<style>
 .ec .tkey i.dash{border-top:2px dashed var(--counterfactual)}.ec .tkey i.dot{border-top:2px dotted var(--muted)}
 .ec .tkey i.area{border:0;height:9px;background:var(--effect);opacity:.5}
 .ec .tkey i.full{border-top:2px dashed var(--good)}
+.st-key-panel-rail,.st-key-panel-middle,.st-key-panel-right{min-height:32.4rem}
+.st-key-tune [data-testid=stElementContainer]:has([data-testid=stVegaLiteChart]){margin-bottom:-1.1rem}
+.st-key-panel-tornado{min-height:13.4rem}
 .sr{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
 .ec .track.wide{height:6px;background:var(--line);border-radius:3px;margin:.5rem 0}
 .ec .track.wide i{display:block;height:6px;background:var(--effect);border-radius:3px}
