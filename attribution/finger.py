@@ -18,6 +18,7 @@ from attribution.model.sofar import LOOSE, log_sum
 
 if TYPE_CHECKING:
     from attribution.model.design import Design
+    from attribution.model.linear import Mode
     from attribution.placebos import Placebos
     from attribution.settings import Settings
     from attribution.verdict import Verdict
@@ -41,6 +42,8 @@ class Now(NamedTuple):
     one_region: float
     explained: str
     kind: str
+    modes: dict[str, Mode]
+    """Where the climb of each null world ended, for a look that starts here."""
 
 
 class Fitted(NamedTuple):
@@ -96,8 +99,12 @@ class Finger:
         return len(self.amount) > 0
 
 
-def fitted(fit: fast.Fit, j: int, settings: Settings) -> Fitted:
-    """Work out everything that a fit alone decides, for the airing at position ``j`` of its group."""
+def fitted(fit: fast.Fit, j: int, settings: Settings, *, before: Fitted | None = None) -> Fitted:
+    """Work out everything that a fit alone decides, for the airing at position ``j`` of its group.
+
+    ``before`` is what was worked out under settings that differ in numbers of priors alone: climbs begin where its own
+    ended.
+    """
     design, weight = fit.design, fit.kernel_weight()
     best = design.kernels[int(np.argmax(weight))]
     lag = np.linspace(0.0, float(best.quantile(0.98)) * 1.2, 161)
@@ -106,13 +113,13 @@ def fitted(fit: fast.Fit, j: int, settings: Settings) -> Fitted:
         fit=fit,
         middle=centre(fit),
         parts=draw(fit, DRAWS, seed=0),
-        now=now(fit, j, settings),
+        now=now(fit, j, settings, before=None if before is None else before.now),
         lag_s=lag,
         density=np.array([kernel.pdf(lag) for kernel in design.kernels]),
     )
 
 
-def now(fit: fast.Fit, j: int, settings: Settings) -> Now | None:
+def now(fit: fast.Fit, j: int, settings: Settings, *, before: Now | None = None) -> Now | None:
     """Ask the evidence at the last look, without the looks before it: every null world is climbed from the fit's mode.
 
     The statistic is E* of :mod:`attribution.model.monitor` (methods, section 4), at the feed's lead of the fit. None
@@ -127,15 +134,17 @@ def now(fit: fast.Fit, j: int, settings: Settings) -> Now | None:
     chosen, anchor = nulls(design, at), int(np.argmax(design.kernel_weight))
     lead = fit.modes[fit.components[int(np.argmax(fit.weight))].mode].layout.lead
     scale = monitor.LIFT_SCALE * float(baseline(design)[at])
-    start, found = None, {}
+    earlier = {} if before is None else before.modes
+    start, found, modes = None, {}, {}
     for world in chosen:
         reached = climb_and_read(
-            design, fit.noise, world, anchor, np.array([at]), lift_sd=settings.lift_sd, lead=lead, start=start,
-            tolerance=LOOSE, null=at,
+            design, fit.noise, world, anchor, np.array([at]), lift_sd=settings.lift_sd, lead=lead,
+            start=earlier.get(world.name, start), tolerance=LOOSE, null=at,
         )  # fmt: skip
         if reached is not None:
             mode, bank = reached
             start = start or mode
+            modes[world.name] = mode
             gain = monitor.log_bayes(bank.score[:, 0], bank.information[:, 0, 0], scale)
             found[world.name] = mode.evidence, log_sum(gain + np.log(design.kernel_weight))
     if not found:
@@ -154,6 +163,7 @@ def now(fit: fast.Fit, j: int, settings: Settings) -> Now | None:
         one_region=apart[0] - apart[1] if apart else -np.inf,
         explained=leader.name,
         kind=leader.kind,
+        modes=modes,
     )
 
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from attribution.model.design import Design
     from attribution.placebos import Placebos
 
-KEPT = 96
+KEPT = 128
 """So much is kept of what was worked out, for settings that come back: fits and what follows from them."""
 
 DECIDING = ("alpha", "smallest_lift", "value", "margin", "channel_concentration", "device_concentration", "placebos")
@@ -83,7 +83,7 @@ class Tuner:
         known_regions(self.airings, counts)
         self.masked = masked(counts) if len(counts.start) else None
         self.clock_sd = clock_sd(counts, self.airings)
-        self._last: dict[int, tuple[Settings, fast.Fit]] = {}
+        self._last: dict[int, tuple[Settings, Fitted]] = {}
         self._kept: OrderedDict[tuple, Any] = OrderedDict()
         self._lock = Lock()
 
@@ -242,18 +242,27 @@ class Tuner:
         )  # fmt: skip
         if design is None:
             return None
-        before, start = self._last.get(a, (core, None))
-        near = all(getattr(before, f.name) == getattr(core, f.name) for f in fields(core) if f.name not in NUMBERS)
-        fit = fast.fit(design, core, start=start if near else None)
-        self._last[a] = core, fit
-        return fit
+        before = self._near(core, a)
+        return fast.fit(design, core, start=None if before is None else before.fit)
 
     def _fitted(self, settings: Settings, a: int) -> Fitted | None:
         core = _core(settings)
         fit = self._fit(core, a)
         if fit is None:
             return None
-        return self._remember(("fitted", core, a), lambda: fitted(fit, _place(fit.design, a), core))
+        return self._remember(("fitted", core, a), lambda: self._worked(fit, core, a))
+
+    def _worked(self, fit: fast.Fit, core: Settings, a: int) -> Fitted:
+        """Work out what follows from a fit, and remember it as the place where the next one may begin."""
+        made = fitted(fit, _place(fit.design, a), core, before=self._near(core, a))
+        self._last[a] = core, made
+        return made
+
+    def _near(self, core: Settings, a: int) -> Fitted | None:
+        """Return what was worked out last, where these settings differ from it in numbers of priors alone."""
+        before, made = self._last.get(a, (core, None))
+        near = all(getattr(before, f.name) == getattr(core, f.name) for f in fields(core) if f.name not in NUMBERS)
+        return made if near else None
 
     def _told(self, settings: Settings, design: Design, a: int) -> tuple[Placebos | None, tuple[str, ...]]:
         """Return what one series says by itself, and the regions that it speaks for."""

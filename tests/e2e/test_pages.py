@@ -22,7 +22,7 @@ QUIET = (
     *("--disable-component-update", "--disable-sync"),
 )
 # Streamlit looks for its own routes below a deep link first, and takes the root where that answers 404.
-PROBES = re.compile(r"/(?:data|record)/_stcore/(health|host-config)$")
+PROBES = re.compile(r"/(?:data|record|tune)/_stcore/(health|host-config)$")
 
 pytestmark = [
     pytest.mark.browser,
@@ -144,6 +144,38 @@ def test_the_record_page_shows_every_method_in_the_chosen_world(address, page, w
     page.get_by_role("cell", name="break common").first.wait_for()
     page.get_by_role("link", name="what fell short").click()
     page.wait_for_function("document.querySelector('#short').getBoundingClientRect().top < innerHeight")
+    quiet(page)
+
+
+@pytest.mark.parametrize("width", [420, 1600])
+def test_a_choice_is_moved_saved_and_found_again_by_its_address(address, page, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(f"{address}/tune?window=60s&response_peak=10s&response_peak_logsd=0.2")
+    word = page.locator(".verdict .word")
+    page.get_by_text("conversions", exact=False).first.wait_for()
+    page.locator(".verdict", has_text="caused").wait_for()
+    page.get_by_role("button", name="brief").click()
+    page.locator(".verdict", has_text="undecided").wait_for()
+    assert "detector" in page.locator(".verdict").inner_text()
+    page.get_by_role("button", name="learnt").click()
+    page.locator(".verdict", has_text="caused").wait_for()
+    slider = page.get_by_role("slider", name="Lift prior, sd")
+    slider.focus()
+    page.keyboard.press("ArrowLeft")
+    page.locator(".changed", has_text="Lift prior, sd: 100% → 70%.").wait_for()
+    assert "lift_sd=0.7" in page.url
+    page.get_by_role("button", name="Save · share").click()
+    page.get_by_role("textbox", name="Name").fill("sceptical")
+    page.keyboard.press("Tab")
+    page.get_by_role("button", name="Save these settings").click()
+    page.get_by_role("link", name="sceptical").wait_for()
+    page.locator(".verdict", has_text="CHECKED").wait_for()
+    told = page.locator(".verdict .sentence").inner_text()
+    page.goto(page.url)
+    page.get_by_role("link", name="sceptical").wait_for()
+    page.locator(".verdict", has_text="CHECKED").wait_for()
+    assert word.inner_text().endswith("CAUSED")
+    assert page.locator(".verdict .sentence").inner_text() == told
     quiet(page)
 
 
