@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 from dataclasses import asdict, replace
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -103,7 +103,8 @@ def _instrument(data: Subject, airing: str) -> None:
     settings, told = _settings()
     said, why = _answer(data, settings, airing, told)
     view = replace(state["tune-view"], settings=said.settings)
-    state["tune-view"], state["tune-query"] = view, _write(view)
+    state["tune-view"] = view
+    _write(view)
     drawn: Finger | None = state.get("tune-drawn")
     checker: Checker = state["tune-checker"]
     checker.want(said.settings, airing, _ahead(said, state.get("tune-before")))
@@ -191,14 +192,13 @@ def _moved(name: str, settings: Settings, last: Finger | None) -> bool:
     return last is not None and getattr(last.settings, name) != getattr(settings, name)
 
 
-def _write(view: TuneView) -> dict[str, Any]:
+def _write(view: TuneView) -> None:
     """Write the view into the address, where it differs."""
     wanted = view.query()
     now = {name: st.query_params.get_all(name) for name in st.query_params}
     listed = {name: value if isinstance(value, list) else [value] for name, value in wanted.items()}
     if now != listed:
         st.query_params.from_dict(wanted)
-    return listed
 
 
 def _verdict(said: Finger, count: int, why: str) -> None:

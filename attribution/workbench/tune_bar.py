@@ -24,14 +24,15 @@ WORDS = {WORLD: "Simulated world", LIVE: "Live event", FILES: "Files of the data
 
 
 def asked() -> TuneView:
-    """Return the view that the address asks for; a bare address returns to what this session tuned last."""
+    """Return the view: what the address asks for when a session begins, what the session made of it from then on.
+
+    A browser's address lags behind the page that writes it, so it is read once; a link or a reload is a new session.
+    """
     state = st.session_state
-    query = {name: st.query_params.get_all(name) for name in st.query_params}
-    fresh = "tune-view" not in state or (query and query != state.get("tune-query"))
-    if fresh:
+    if "tune-view" not in state:
+        query = {name: st.query_params.get_all(name) for name in st.query_params}
         state["tune-view"] = tune_view(query, desk.samples(ROOT / "data"))
-        state["tune-query"] = query
-    if fresh or any(tune_controls.PREFIX + control.name not in state for control in tune_controls.CONTROLS):
+    if any(tune_controls.PREFIX + control.name not in state for control in tune_controls.CONTROLS):
         tune_controls.put(state["tune-view"].settings)
     return state["tune-view"]
 
@@ -41,7 +42,6 @@ def go(**changes: Any) -> None:
     view = replace(st.session_state["tune-view"], complaints=(), **changes)
     st.session_state["tune-view"] = view
     st.query_params.from_dict(view.query())
-    st.session_state["tune-query"] = {name: st.query_params.get_all(name) for name in st.query_params}
 
 
 def deal() -> None:

@@ -147,18 +147,25 @@ def test_the_record_page_shows_every_method_in_the_chosen_world(address, page, w
     quiet(page)
 
 
-@pytest.mark.parametrize("width", [420, 1600])
-def test_a_choice_is_moved_saved_and_found_again_by_its_address(address, page, width):
-    page.set_viewport_size({"width": width, "height": 900})
+def test_the_tune_page_fits_a_narrow_screen(address, page):
+    page.set_viewport_size({"width": 420, "height": 900})
+    page.goto(f"{address}/tune?world=null&window=60s&response_peak=10s&response_peak_logsd=0.2&colour=red")
+    page.locator(".verdict .word").wait_for()
+    page.get_by_text("unknown setting 'colour'").wait_for()
+    page.get_by_role("slider", name="Alpha").wait_for()
+    quiet(page)
+
+
+def test_a_choice_is_moved_saved_and_found_again_by_its_address(address, page):
+    page.set_viewport_size({"width": 1600, "height": 900})
     page.goto(f"{address}/tune?window=60s&response_peak=10s&response_peak_logsd=0.2")
     word = page.locator(".verdict .word")
-    page.get_by_text("conversions", exact=False).first.wait_for()
-    page.locator(".verdict", has_text="caused").wait_for()
+    page.locator(".verdict .word", has_text="caused").wait_for()
     page.get_by_role("button", name="brief").click()
-    page.locator(".verdict", has_text="undecided").wait_for()
+    page.locator(".verdict .word", has_text="undecided").wait_for()
     assert "detector" in page.locator(".verdict").inner_text()
     page.get_by_role("button", name="learnt").click()
-    page.locator(".verdict", has_text="caused").wait_for()
+    page.locator(".verdict .word", has_text="caused").wait_for()
     slider = page.get_by_role("slider", name="Lift prior, sd")
     slider.focus()
     page.keyboard.press("ArrowLeft")
