@@ -16,7 +16,7 @@ from attribution.theme import chart_config, palette
 if TYPE_CHECKING:
     from attribution.finger import Finger
 
-HERO, KERNEL, AMOUNT, PATH = 262, 150, 150, 150
+HERO, KERNEL, AMOUNT, PATH = 248, 148, 150, 150
 """Heights of the plots, pixels: fixed, so that nothing jumps."""
 BESIDE_S, BESIDE_BINS = 150.0, 30
 """So much is drawn before and after a window: the longer of the two."""
@@ -64,6 +64,8 @@ def hero_frames(now: Finger, before: Finger | None, airings: pd.DataFrame) -> di
     table = around(now)
     unit = plotted.rate_unit(table["width_s"])
     frames = plotted.velocity_frames(table, airings, unit=unit)
+    beside = frames["breaks"]["label"] != now.airing  # its own name is enough: airings may lie close together
+    frames["breaks"].loc[beside, ["kind", "label"]] = ""
     ghost = pd.DataFrame(columns=["time", "counterfactual", "with_ad"])
     if before is not None and before.modelled:
         first, last = frames["window"]["time"]
@@ -151,7 +153,7 @@ def amount_spec(mode: str) -> dict[str, Any]:
     )
     full = (
         alt.Chart(alt.NamedData("full"))
-        .mark_line(color=colours.good, strokeWidth=1.7, strokeDash=[8, 3])
+        .mark_line(color=colours.ink, strokeWidth=1.5, strokeDash=[9, 3])
         .encode(x="incremental:Q", y="posterior:Q")
     )
     zero = alt.Chart(alt.NamedData("zero")).mark_rule(color=colours.muted).encode(x="zero:Q")

@@ -38,8 +38,9 @@ if TYPE_CHECKING:
     from attribution.model.design import Design
     from attribution.placebos import Placebos
 
-KEPT = 128
-"""So much is kept of what was worked out, for settings that come back: fits and what follows from them."""
+KEPT, LIGHT = 36, 400
+"""So many fits, and what follows from them, are kept for settings that come back (some 3 MB each); and so many amounts
+and tables, which are small."""
 
 DECIDING = ("alpha", "smallest_lift", "value", "margin", "channel_concentration", "device_concentration", "placebos")
 """Choices that no fit depends on: they decide what is said about it."""
@@ -85,6 +86,7 @@ class Tuner:
         self.clock_sd = clock_sd(counts, self.airings)
         self._last: dict[int, tuple[Settings, Fitted]] = {}
         self._kept: OrderedDict[tuple, Any] = OrderedDict()
+        self._light: OrderedDict[tuple, Any] = OrderedDict()
         self._lock = Lock()
 
     @property
@@ -132,21 +134,27 @@ class Tuner:
             return self._said(settings, chosen, a, found, begun)
 
     def amount(self, settings: Settings, airing: str | None = None) -> tuple[float, float, float]:
-        """Return lower end, median and upper end of the windowed incremental alone; NaN where there is no fit."""
-        a = self._position(airing)
-        chosen = self._dated(settings)
+        """Return lower end, median and upper end of the windowed incremental alone; NaN where there is no fit.
+
+        The fit behind it is not kept: what moved an answer asks for many.
+        """
+        a, chosen = self._position(airing), self._dated(settings)
+        return self._remember(("amount", chosen, a), lambda: self._amount(chosen, a), light=True)
+
+    def _amount(self, settings: Settings, a: int) -> tuple[float, float, float]:
         if settings.baseline == "brief":
             booked = float(detected(self.counts, self.airings.iloc[a], settings).row["incremental"])
             return np.nan, booked, np.nan
         with one_thread().limit(limits=1, user_api="blas"):
             try:
-                fit = self._fit(chosen, a)
+                core = _core(settings)
+                fit = self._kept.get(("fit", core, a)) or self._made(core, a)
             except FloatingPointError:
                 fit = None
             if fit is None:
                 return np.nan, np.nan, np.nan
             j = _place(fit.design, a)
-            told = self._told(chosen, fit.design, a)[0]
+            told = self._told(settings, fit.design, a)[0]
             if told is not None and not fit.design.fed:
                 return told.lower, told.amount, told.upper
             levels = (settings.alpha / 2, 0.5, 1 - settings.alpha / 2)
@@ -166,6 +174,7 @@ class Tuner:
         return self._remember(
             ("shares", chosen, a),
             lambda: shares(self.counts, self.airings.iloc[a], fit, _place(fit.design, a), chosen),
+            light=True,
         )
 
     def watched(self, settings: Settings, airing: str | None, stale: Callable[[], bool]) -> Analysis | None:
@@ -209,17 +218,18 @@ class Tuner:
             raise ValueError(f"airing is {name!r}; choose one of {', '.join(self.names)}")
         return self.names.index(name)
 
-    def _remember(self, key: tuple, work: Callable[[], Any]) -> Any:
+    def _remember(self, key: tuple, work: Callable[[], Any], *, light: bool = False) -> Any:
         """Return what was worked out for this key before, or work it out and keep it."""
+        store, most = (self._light, LIGHT) if light else (self._kept, KEPT)
         with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
+            if key in store:
+                store.move_to_end(key)
+                return store[key]
         made = work()
         with self._lock:
-            self._kept[key] = made
-            while len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
+            store[key] = made
+            while len(store) > most:
+                store.popitem(last=False)
         return made
 
     def _fit(self, settings: Settings, a: int) -> fast.Fit | None:
@@ -271,7 +281,7 @@ class Tuner:
         alone = Alone(
             self.counts, self.airings, settings, started=started, context=self.feeds.get("context"), masked=self.masked
         )
-        return self._remember(key, lambda: alone.answer(design))
+        return self._remember(key, lambda: alone.answer(design), light=True)
 
     def _said(self, settings: Settings, chosen: Settings, a: int, found: Fitted, begun: float) -> Finger:
         """Put the answer together from a fit."""

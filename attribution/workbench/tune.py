@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from attribution import dials, plotted
-from attribution.moves import MOVES, NAMES, differing, preset_of
+from attribution.moves import NAMES, differing, preset_of
 from attribution.settings import Settings
 from attribution.tuning import DECIDING
 from attribution.workbench import panels, tune_controls, tune_more, tune_panels, tune_run
@@ -39,32 +39,46 @@ def show() -> None:
     """Show the whole page."""
     view = asked()
     st.html(SHEET)
+    data, why = _held(view)
     with st.container(key="tune"):
-        source(view)
+        source(view, data)
         for _, sentence in view.complaints:
             st.html(f'<p class="ec wrong" role="alert">▲ {escape(sentence)}</p>')
-        try:
-            data = _held(view)
-            airing = data.tuner.named(view.airing)
-        except ValueError as error:
-            st.html(panels.bar("no data", str(error), [], claims=False))
+        if data is None:
+            st.html(panels.bar("no data", why, [], claims=False))
             return
-        _instrument(data, airing)
+        _instrument(data, view.airing or data.tuner.leading())
     _follow(live=view.data == LIVE)
 
 
-def _held(view: TuneView) -> Subject:
-    """Return the data of the view; when they are others than before, what was said of those is forgotten."""
-    data = subject(view)
+def _held(view: TuneView) -> tuple[Subject | None, str]:
+    """Return the data of the view, or why there are none; with other data, what was said of the last is forgotten.
+
+    Live data are held until newer ones are asked for: they would move under the hand.
+    """
     state = st.session_state
+    data: Subject | None = state.get("tune-subject")
+    asked_for = (view.data, view.until)
+    if not (data is not None and view.data == LIVE and state.get("tune-held") == asked_for and not _newer()):
+        try:
+            data = subject(view)
+            data.tuner.named(view.airing)
+        except ValueError as error:
+            return None, str(error)
+        state["tune-held"] = asked_for
     if state.get("tune-subject") is not data:
         if "tune-checker" in state:
             state["tune-checker"].close()
         state["tune-checker"] = Checker(data.tuner)
         state["tune-subject"] = data
-        for name in ("tune-said", "tune-before", "tune-drawn"):
+        for name in ("tune-said", "tune-before", "tune-drawn", "tune-path", "tune-moves"):
             state.pop(name, None)
-    return data
+    return data, ""
+
+
+def _newer() -> bool:
+    """Whether newer live data are asked for; asked once."""
+    return bool(st.session_state.pop("tune-newer", False))
 
 
 @st.fragment(run_every=POLL_S)
@@ -76,6 +90,8 @@ def _follow(*, live: bool) -> None:
         return
     rested = state["tune-checker"].done(said.settings, said.airing) and not tune_run.running()
     newer = live and rested and time.monotonic() - state["tune-drawn-at"] > NEWER_S
+    if newer:
+        state["tune-newer"] = True
     if newer or _mark(said) != state["tune-mark"]:
         st.rerun()
 
@@ -129,10 +145,21 @@ def _instrument(data: Subject, airing: str) -> None:
     with left, st.container(key="panel-tornado"):
         _tornado(said)
     with run, st.container(key="panel-full"):
-        st.html(tune_panels.changed_html(state.get("tune-before"), said))
+        st.html(tune_panels.changed_html(*_pair(data, airing)))
         st.fragment(_full, run_every=POLL_S if tune_run.running() else None)(said)
     tune_more.show(data, airing)
     _settled()
+
+
+def _pair(data: Subject, airing: str) -> tuple[Finger | None, Finger]:
+    """Return the setting before and this one, both as the whole analysis has them where it knows both."""
+    state = st.session_state
+    before, said = state.get("tune-before"), state["tune-said"]
+    checker: Checker = state["tune-checker"]
+    known = [None if one is None else checker.analysis(one.settings, airing) for one in (before, said)]
+    if before is None or known[0] is None or known[1] is None:
+        return before, said
+    return data.tuner.settled(before, known[0]), data.tuner.settled(said, known[1])
 
 
 def _ahead(said: Finger, before: Finger | None) -> tuple[Settings, ...]:
@@ -237,13 +264,16 @@ def _middle(data: Subject, drawn: Finger | None, said: Finger) -> None:
 
 
 def _right(drawn: Finger | None, said: Finger) -> None:
-    st.html(f'<div class="ec">{panels.title("Incremental", "posterior over prior")}</div>')
-    st.html(tune_panels.figures(said, old=False))
+    draws = None if drawn is None else tune_run.draws(drawn)
+    right = "posterior over prior" if draws is None else "long dashes: the full posterior"
+    right = "▲ OLD: the answer before" if drawn is not None and _old(drawn, said) else right
+    st.html(f'<div class="ec">{panels.title("Incremental", right)}</div>')
+    st.html(tune_panels.figures(said))
     if drawn is None:
         return
     before: Finger | None = st.session_state.get("tune-before")
     st.html(tune_panels.spoken(tune_panels.amount_words(drawn)))
-    chart(dials.amount_spec(mode()), dials.amount_frames(drawn, before, tune_run.draws(drawn)), key="tune-amount")
+    chart(dials.amount_spec(mode()), dials.amount_frames(drawn, before, draws), key="tune-amount")
 
 
 def _path(said: Finger) -> None:
@@ -252,10 +282,11 @@ def _path(said: Finger) -> None:
     if result is not None and len(result.evidence):
         st.session_state["tune-path"] = result
     shown = st.session_state.get("tune-path")
-    right = f"1/α = {1 / said.settings.alpha:g}" if shown is result else "○ the looks are being taken"
+    right = "○ the looks are being taken" if result is None else f"1/α = {1 / said.settings.alpha:g}"
     st.html(f'<div class="ec">{panels.title("E-value, look by look", right)}</div>')
-    if shown is None:
-        st.html(f'<div class="ec" style="height:{dials.PATH + 40}px"></div>')
+    if shown is None or (result is not None and result.evidence.empty):
+        words = "" if result is None else "No look was taken: there is no e-value here."
+        st.html(f'<div class="ec" style="height:{dials.PATH + 7}px"><p class="said">{words}</p></div>')
         return
     chart(dials.path_spec(mode()), plotted.evidence_frames(shown), key="tune-path")
 
@@ -268,8 +299,9 @@ def _tornado(said: Finger) -> None:
         st.session_state["tune-moves"] = table
     table = st.session_state.get("tune-moves")
     st.html(f'<div class="ec">{panels.title("What moved the answer", right)}</div>')
-    if table is None:
-        st.html(f'<div class="ec" style="height:{len(MOVES) * dials.BAR + 40}px"></div>')
+    if table is None or table["base"].isna().all():
+        words = "" if table is None else "There is no answer here that a choice could move."
+        st.html(f'<div class="ec"><p class="said">{words}</p></div>')
         return
     st.html(tune_panels.spoken(tune_panels.tornado_words(table, NAMES)))
     chart(dials.tornado_spec(mode()), dials.tornado_frames(table, NAMES), key="tune-tornado")

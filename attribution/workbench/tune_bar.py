@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from attribution.settings import PRESETS, Settings
 from attribution.trials import TRIALS
 from attribution.workbench import desk, tune_controls
 from attribution.workbench.shell import ROOT
-from attribution.workbench.tune_sources import HELD, subject
+from attribution.workbench.tune_sources import HELD
 from attribution.workbench.tune_view import FILES, LIVE, WORLD, TuneView, tune_view
 
 if TYPE_CHECKING:
@@ -52,8 +51,8 @@ def deal() -> None:
     go(data=WORLD, world=view.world if view.data == WORLD else "blind", seed=seed, until=None, airing="")
 
 
-def source(view: TuneView) -> None:
-    """Draw the row."""
+def source(view: TuneView, data: Subject | None) -> None:
+    """Draw the row; without data there is nothing to replay."""
     with st.container(key="source", horizontal=True, gap="small"):
         samples = desk.samples(ROOT / "data")
         kinds = [WORLD, *([FILES] if HELD in st.session_state or view.data == FILES else []), LIVE, *samples]
@@ -68,8 +67,8 @@ def source(view: TuneView) -> None:
                 width=190, on_change=lambda: go(world=st.session_state["pick-world"], until=None, airing=""),
             )  # fmt: skip
             st.button("Deal me another world", key="deal", on_click=deal)
-        with suppress(ValueError):  # the page says what is missing where the instrument would stand
-            _replay(view, subject(view))
+        if data is not None:
+            _replay(view, data)
         _presets()
         _saving(view)
 

@@ -65,7 +65,9 @@ def _truth(data: Subject, airing: str) -> None:
 def _plan(data: Subject, airing: str) -> None:
     """Show locked and tuned answers side by side, or let a plan be brought or locked."""
     st.html(f'<div class="ec">{panels.title("Locked plan", "what was promised")}</div>')
-    brought = st.file_uploader("A plan that `attribution plan lock` wrote", type="json", key="tune-plan-file")
+    brought = st.file_uploader(
+        "A plan that `attribution plan lock` wrote", type="json", key="tune-plan-file", max_upload_size=1
+    )
     if brought is not None:
         try:
             st.session_state[PLAN] = Plan.from_json(brought.getvalue().decode("utf-8", "replace"))
@@ -83,7 +85,7 @@ def _plan(data: Subject, airing: str) -> None:
         st.html(f'<p class="ec wrong" role="alert">▲ The plan cannot be answered here: {escape(str(error))}</p>')
         return
     if said is not None:
-        st.html(tune_panels.compared_html([("locked", "", promised), ("tuned", "", said)]))
+        st.html(tune_panels.compared_html([("locked", "", promised), ("tuned", "", said)], whole=False))
         st.html(f'<div class="ec"><p class="said">{escape(_kept(locked, data, said))}</p></div>')
 
 

@@ -59,7 +59,7 @@ def checked(said: Finger, result: Analysis | None, trouble: str) -> str:
     return f"<b>● CHECKED</b> at {looks} looks" if looks else "<b>● CHECKED</b> by the whole analysis"
 
 
-def figures(said: Finger, *, old: bool) -> str:
+def figures(said: Finger) -> str:
     """Write the figures of the answer: incremental, lift, e-value, chance, each with what it is."""
     row = said.row
     level = f"{100 * (1 - said.settings.alpha):g}%"
@@ -67,10 +67,10 @@ def figures(said: Finger, *, old: bool) -> str:
         (
             "Incremental",
             figure(row["incremental"], "count"),
-            f"{level} {interval(row, 'incremental', 'count')}",
+            _spanned(level, interval(row, "incremental", "count")),
             "effect",
         ),
-        ("Lift", figure(row["lift"], "percent"), f"{level} {interval(row, 'lift', 'percent')}", ""),
+        ("Lift", figure(row["lift"], "percent"), _spanned(level, interval(row, "lift", "percent")), ""),
         ("E-value, last look", figure(row["e_value"], "evidence"), f"{1 / said.settings.alpha:g} is needed, twice", ""),
         ("P(lift &gt; 0)", figure(row["probability_positive"], "probability"), "given the model", ""),
     ]
@@ -78,7 +78,11 @@ def figures(said: Finger, *, old: bool) -> str:
         f'<div><div class="cap">{name}</div><div class="value {colour}">{value}</div><small>{note}</small></div>'
         for name, value, note, colour in cells
     )
-    return f'<div class="ec{" old" * old}"><div class="facts2">{body}</div></div>'
+    return f'<div class="ec"><div class="facts2">{body}</div></div>'
+
+
+def _spanned(level: str, span: str) -> str:
+    return f"{level} {span}" if span else "no interval"
 
 
 def changed_html(before: Finger | None, now: Finger) -> str:
@@ -153,21 +157,22 @@ def truth_html(given: Grade, tally: Sequence[Grade]) -> str:
     return f'<div class="ec truth">{"<br>".join(lines)}</div>'
 
 
-def compared_html(rows: Sequence[tuple[str, str, Finger]]) -> str:
-    """Write answers side by side: (name, link, answer)."""
-    heads = ("Settings", "Word", "Incremental", "Lift", "E-value, last look", "Response peak")
-    body = [
-        [
+def compared_html(rows: Sequence[tuple[str, str, Finger]], *, whole: bool = True) -> str:
+    """Write answers side by side: (name, link, answer); lift and peak only where there is room for the whole."""
+    heads = ("Settings", "Word", "Incremental", "E-value", "Lift", "Response peak")[: None if whole else 4]
+    body = []
+    for name, link, said in rows:
+        cells = [
             f'<a href="{escape(link)}" target="_self">{escape(name)}</a>' if link else escape(name),
             escape(said.verdict.word),
             _with(said.row, "incremental", "count"),
-            _with(said.row, "lift", "percent"),
             figure(said.row["e_value"], "evidence"),
+            _with(said.row, "lift", "percent"),
             _with(said.row, "response_peak", "seconds"),
         ]
-        for name, link, said in rows
-    ]
-    return f'<div class="ec">{html_table(heads, body)}</div>'
+        body.append(cells[: len(heads)])
+    foot = '<p class="said">From the fast fit; words and e-values are those of the last look.</p>'
+    return f'<div class="ec">{html_table(heads, body)}{foot}</div>'
 
 
 def _with(row: dict[str, Any], name: str, kind: str) -> str:

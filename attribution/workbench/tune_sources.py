@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -39,18 +39,15 @@ class Subject:
         The simulated world with its truth; None where nobody knows the truth.
     trail
         The settings that were looked at since these data came in, by whoever looks at them on this server.
-    first
-        Start of the first airing.
     longest_s
-        Seconds from there to the end of all data: how far a replay can run.
+        Seconds from the start of the first airing to the end of all data: how far a replay can run.
     """
 
     tuner: Tuner
     words: str
     world: World | None
-    first: pd.Timestamp | None
     longest_s: int
-    trail: Trail = field(default_factory=Trail)
+    trail: Trail
 
 
 def subject(asked: TuneView) -> Subject:
@@ -71,12 +68,12 @@ def subject(asked: TuneView) -> Subject:
     return _material(asked.data, material.counts.fingerprint, asked.until, material)
 
 
-@st.cache_resource(max_entries=12, show_spinner="Making the world")
+@st.cache_resource(max_entries=4, show_spinner="Making the world")
 def _world(name: str, seed: int, until: int | None) -> Subject:
     made = _simulated(name, seed)
     feeds = {"social": made.social, "audience": made.audience, "context": made.context}
     words = f"simulated: {TRIALS[name].scenario.title}, seed {seed}"
-    return _subject(made.counts, made.airings, feeds, until, words, made)
+    return _subject(made.counts, made.airings, feeds, until, words, _trail(f"{name} {seed}"), made)
 
 
 @st.cache_resource(max_entries=6, show_spinner=False)
@@ -91,32 +88,35 @@ def _sample(name: str) -> desk.Material:
     return desk.gather(counts, files["airings"], {n: p for n, p in files.items() if n in desk.FEEDS}, "")
 
 
-@st.cache_resource(max_entries=6, show_spinner="Reading")
+@st.cache_resource(max_entries=4, show_spinner="Reading")
 def _material(name: str, key: str, until: int | None, _material: desk.Material) -> Subject:
     words = "the files of the data page" if name == FILES else f"the sample {name}"
-    return _subject(_material.counts, _material.airings, _material.feeds, until, words, None)
+    return _subject(_material.counts, _material.airings, _material.feeds, until, words, _trail(key))
 
 
 def _live(until: int | None) -> Subject:
-    """Return the live event as far as it has come; the trail stays with the event."""
+    """Return the live event as far as it has come."""
     feed = live.watch(view({}))
     now = feed.engine.snapshot()
     feeds = {"social": now.social, "audience": now.audience, "context": now.context}
-    made = _subject(now.counts, now.airings, feeds, until, f"live: {feed.view.scenario.title}", None)
-    return Subject(
-        tuner=made.tuner, words=f"{made.words}, data to {now.counts.end:%H:%M:%S} UTC", world=None, first=made.first,
-        longest_s=made.longest_s, trail=_live_trail(feed.view.seed),
-    )  # fmt: skip
+    words = f"live: {feed.view.scenario.title}, data to {now.counts.end:%H:%M:%S} UTC"
+    return _subject(now.counts, now.airings, feeds, until, words, _trail(f"live {feed.view.seed}"))
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _live_trail(seed: int) -> Trail:
-    """Return the settings looked at since the live event of this seed began."""
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _trail(name: str) -> Trail:
+    """Return the settings looked at since these data came in, however far they are replayed."""
     return Trail()
 
 
 def _subject(
-    counts: Counts, airings: pd.DataFrame, feeds: dict[str, Any], until: int | None, words: str, world: World | None
+    counts: Counts,
+    airings: pd.DataFrame,
+    feeds: dict[str, Any],
+    until: int | None,
+    words: str,
+    trail: Trail,
+    world: World | None = None,
 ) -> Subject:
     """Cut the data where a replay stands, and make them ready."""
     first = airings["start"].min() if len(airings) else None
@@ -130,4 +130,4 @@ def _subject(
         }
         words = f"{words}, replayed to {end:%H:%M:%S} UTC"
     tuner = Tuner(counts, airings, feeds)
-    return Subject(tuner=tuner, words=words, world=world, first=first, longest_s=max(longest, 0))
+    return Subject(tuner=tuner, words=words, world=world, longest_s=max(longest, 0), trail=trail)

@@ -7,7 +7,7 @@ SHEET = """<style>
 .st-key-source{align-items:center;gap:.3rem .6rem}
 .st-key-source [data-testid=stElementContainer]{margin:0}
 .st-key-source .words{white-space:nowrap}
-.st-key-tuneverdict .verdict{min-height:5.2rem;padding:.55rem 1rem}
+.st-key-tuneverdict .verdict{min-height:5.65rem;padding:.4rem 1rem}
 .st-key-tuneverdict .verdict .word{font-size:1.55rem}
 .st-key-tuneverdict .verdict .sentence{font-size:.95rem;line-height:1.35}
 .st-key-tuneverdict .verdict .facts{font-size:.74rem;line-height:1.4}
@@ -43,10 +43,11 @@ SHEET = """<style>
  margin-right:.4rem;vertical-align:middle;border-top:2px solid var(--observed)}
 .ec .tkey i.dash{border-top:2px dashed var(--counterfactual)}.ec .tkey i.dot{border-top:2px dotted var(--muted)}
 .ec .tkey i.area{border:0;height:9px;background:var(--effect);opacity:.5}
-.ec .tkey i.full{border-top:2px dashed var(--good)}
 .st-key-panel-rail,.st-key-panel-middle,.st-key-panel-right{min-height:32.4rem}
 .st-key-tune [data-testid=stElementContainer]:has([data-testid=stVegaLiteChart]){margin-bottom:-1.1rem}
-.st-key-panel-tornado{min-height:13.4rem}
+.st-key-panel-tornado{min-height:12.6rem}
+.st-key-panel-middle .head>span{max-width:62%;white-space:nowrap;overflow:hidden;text-overflow:ellipsis}
+.stApp .st-key-panel-full [data-testid=stBaseButton-primary]:disabled{opacity:.45}
 .sr{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
 .ec .track.wide{height:6px;background:var(--line);border-radius:3px;margin:.5rem 0}
 .ec .track.wide i{display:block;height:6px;background:var(--effect);border-radius:3px}
