@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -44,6 +45,9 @@ def result(halftime) -> at.Analysis:
 @pytest.mark.parametrize("name", ["halftime", "no_holdout", "one_region_bare", "two_45"])
 def test_the_figures_under_the_finger_are_those_of_the_whole_analysis(name):
     world = trial(name, 7)
+    if name == "two_45":  # the second has just begun
+        end = world.airings["start"].max() + pd.Timedelta("12s")
+        world = replace(world, counts=world.counts.between(end=end))
     asked = tuner(world)
     whole = at.analyze(world.counts, world.airings, BRIEF, **feeds(world))
     for row, verdict in zip(whole.table.to_dict("records"), whole.verdicts, strict=True):
@@ -79,12 +83,18 @@ def test_the_evidence_of_the_last_look_is_near_that_of_the_look_after_all_others
     assert said > -math.log(BRIEF.alpha)
 
 
-def test_deciding_otherwise_needs_no_fit_and_changes_the_interval_alone(hand):
+def test_deciding_otherwise_needs_no_fit_and_changes_the_interval_alone(hand, monkeypatch):
     before = hand.finger(BRIEF)
+
+    def refused(*_: object, **__: object) -> None:
+        raise AssertionError("a fit was made")
+
+    monkeypatch.setattr("attribution.tuning.fast.fit", refused)
     strict = hand.finger(BRIEF.replace(alpha=0.001, channel_concentration=5.0))
     assert strict.row["incremental"] == before.row["incremental"]
     assert strict.row["incremental_lower"] < before.row["incremental_lower"]
-    assert strict.took_ms < before.took_ms + 100
+    with pytest.raises(AssertionError, match="a fit was made"):
+        hand.finger(BRIEF.replace(lift_sd=0.31))
 
 
 def test_posterior_and_prior_are_densities_and_the_posterior_holds_the_interval(hand):

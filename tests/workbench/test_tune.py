@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from dataclasses import replace
 from types import ModuleType, SimpleNamespace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-import attribution as at
 from attribution.finger import Finger
 from attribution.moves import tornado
 from attribution.settings import Settings
-from attribution.tuning import Tuner
 from attribution.verdict import Verdict
 from attribution.workbench import tune_checker, tune_controls, tune_panels, tune_run
 from attribution.workbench.tune_checker import Checker
 from attribution.workbench.tune_view import TuneView, lenient, tune_view
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 
@@ -209,20 +212,43 @@ def test_the_posterior_stands_beside_the_fast_answer_and_says_whether_they_part(
 # -------------------- the checker
 
 
-def test_the_latest_question_is_answered_and_the_ones_before_are_dropped():
-    world = at.simulate(at.SCENARIOS["null"], rng=3)
-    tuner = Tuner(world.counts, world.airings, {"social": world.social, "context": world.context})
-    checker, last = Checker(tuner), Settings(baseline="brief", window="15s", response_peak="10s")
-    airing = tuner.names[0]
-    checker.want(Settings(), airing)
-    checker.want(last, airing)
-    for _ in range(600):
-        if checker.done(last, airing):
+class Slow:
+    """A tuner whose whole analysis of one setting ends only when nobody waits for it."""
+
+    def __init__(self) -> None:
+        self.begun, self.dropped = threading.Event(), threading.Event()
+
+    def watched(self, settings: Settings, airing: str, stale: Callable[[], bool]) -> object:
+        if settings == Settings():
+            self.begun.set()
+            for _ in range(2000):
+                if stale():
+                    self.dropped.set()
+                    return None
+        return f"the analysis of {airing}"
+
+    def amount(self, *_: object) -> tuple[float, float, float]:
+        return 0.0, 1.0, 2.0
+
+    def finger(self, settings: Settings, _: str) -> None:
+        self.ahead = settings
+
+
+def test_the_latest_question_is_answered_and_the_one_before_is_dropped():
+    tuner, last, next_ = Slow(), Settings(alpha=0.01), Settings(alpha=0.02)
+    checker = Checker(tuner)  # pyright: ignore[reportArgumentType]
+    checker.want(Settings(), "A")
+    assert tuner.begun.wait(20)
+    checker.want(last, "A", (next_,))
+    assert tuner.dropped.wait(20)
+    for _ in range(400):
+        if checker.done(last, "A") and hasattr(tuner, "ahead"):
             break
-        time.sleep(0.05)
-    assert checker.analysis(last, airing) is not None
-    assert checker.analysis(Settings(), airing) is None
-    assert checker.moves(last, airing) is not None
+        time.sleep(0.02)
+    assert checker.analysis(last, "A") == "the analysis of A"
+    assert checker.moves(last, "A") is not None
+    assert checker.analysis(Settings(), "A") is None
+    assert tuner.ahead == next_
 
 
 def test_what_stops_the_model_is_told_and_does_not_end_the_thread():
