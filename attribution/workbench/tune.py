@@ -310,4 +310,5 @@ def _tornado(said: Finger) -> None:
 
 def _full(said: Finger) -> None:
     checker: Checker = st.session_state["tune-checker"]
-    tune_run.show(said, checker.analysis(said.settings, said.airing))
+    key = (said.settings, said.airing)
+    tune_run.show(said, checker.analysis(*key), rested=checker.done(*key))

@@ -22,7 +22,7 @@ DRAWS, CHAINS = 1000, 4
 RUNNING = ("starting", "compiling", "sampling", "longer")
 PART_SD, PART_RATIO = 0.25, 0.10
 """They part where the means differ by more of the fast answer's sd, or the sds by a larger share."""
-KEY = "tune-run"
+KEY, REFUSED = "tune-run", "tune-refused"
 
 
 class Run(Protocol):
@@ -54,13 +54,32 @@ def engine() -> Any:
     return import_module("attribution.sampling")
 
 
+def ahead(result: Analysis) -> str:
+    """Have the sampler compile for data of this shape, once a session and shape; returns its state in words."""
+    shape = (len(result.total), result.series["region"].nunique() if len(result.series) else 0, len(result.table))
+    try:
+        sampler = engine()
+        if st.session_state.get("tune-warmed") != shape and len(result.total):
+            st.session_state["tune-warmed"] = shape
+            sampler.warm(result)
+        return str(sampler.state())
+    except (ImportError, ValueError) as error:
+        return f"failed: {error}"
+
+
 def start(result: Analysis, said: Finger) -> None:
     """Start the full posterior with these very settings; one that runs for other settings is cancelled."""
-    before: Asked | None = st.session_state.get(KEY)
+    state = st.session_state
+    before: Asked | None = state.get(KEY)
     if before is not None:
         before.run.cancel()
-    run = engine().start(result, draws=DRAWS, chains=CHAINS, rng=0)
-    st.session_state[KEY] = Asked(said.settings, said.airing, run)
+    state.pop(REFUSED, None)
+    try:
+        run = engine().start(result, draws=DRAWS, chains=CHAINS, rng=0)
+    except (ImportError, ValueError) as error:
+        state[REFUSED] = f"The full posterior cannot run: {error}."
+        return
+    state[KEY] = Asked(said.settings, said.airing, run)
 
 
 def asked() -> Asked | None:
@@ -86,10 +105,13 @@ def running() -> bool:
     return one is not None and one.run.progress().state in RUNNING
 
 
-def show(said: Finger, result: Analysis | None) -> None:
-    """Show the button, the progress, or the answer."""
+def show(said: Finger, result: Analysis | None, *, rested: bool) -> None:
+    """Show the button, the progress, or the answer; the sampler is made ready once everything else is answered."""
     one = asked()
-    st.html(f'<div class="ec">{panels.title("Full posterior · PyMC", _state(one))}</div>')
+    state = ahead(result) if one is None and rested and result is not None and said.modelled else _state(one)
+    st.html(f'<div class="ec">{panels.title("Full posterior · PyMC", state)}</div>')
+    if REFUSED in st.session_state:
+        st.html(f'<p class="ec wrong" role="alert">▲ {escape(st.session_state[REFUSED])}</p>')
     if running() and one is not None:
         st.html(progress_html(one.run.progress()))
         st.button("Cancel", key="tune-cancel", on_click=one.run.cancel)
@@ -120,7 +142,7 @@ def _state(one: Asked | None) -> str:
 def _ended(now: Any) -> str:
     if now.state == "cancelled":
         return "The run was cancelled; the fast answer stands."
-    return f"The full posterior failed: {now.message}. The fast answer stands."
+    return f"The full posterior failed: {str(now.message).rstrip('.')}. The fast answer stands."
 
 
 def progress_html(now: Any) -> str:
@@ -156,12 +178,13 @@ def posterior_html(posterior: Any, airing: str, said: Finger | None, *, old: boo
     state = '<b class="good">● OPTIMAL</b>' if posterior.optimal else f'<b class="bad">▲</b> {escape(posterior.advice)}'
     health = (
         f"R-hat {row['rhat']:.3f} · ESS {row['ess_bulk']:,.0f} bulk, {row['ess_tail']:,.0f} tail · "
-        f"{posterior.divergences} divergences · E-BFMI {float(np.min(posterior.ebfmi)):.2f} · {posterior.seconds:.0f} s"
+        f"{posterior.divergences} divergences · E-BFMI {posterior.ebfmi:.2f} · {sum(posterior.seconds.values()):.0f} s"
     )
     said_old = '<p class="said"><b>▲ OLD</b> of the settings before; run it again for these</p>' if old else ""
-    leaning = "".join(f"<li>{escape(str(s))}</li>" for s in posterior.sensitivity["sentence"] if s)
+    mine = posterior.sensitivity[posterior.sensitivity["airing"] == airing]
+    leaning = "".join(f"<li>{escape(str(line))}</li>" for line in mine["sentence"] if line)
     leaning = f"<ul>{leaning}</ul>" if leaning else ""
-    out = "".join(f'<p class="said">left out: {escape(str(name))}</p>' for name in posterior.left_out)
+    out = f'<p class="said">{escape(posterior.left_out)}</p>' if posterior.left_out else ""
     return (
         f'<div class="ec{" old" * old}">{said_old}{html_table(("Answer", "Mean", "Sd", "Interval"), lines)}'
         f'<p class="said">{state}</p><p class="said">{health}</p>{parted}{leaning}{out}</div>'

@@ -171,12 +171,12 @@ class FakeRun:
         sentences = pd.DataFrame({"prior": ["lag"], "airing": [name], "index": [0.2], "sentence": ["leans on the lag"]})
         return SimpleNamespace(
             incremental=pd.DataFrame([row]), draws=np.random.default_rng(0).normal(mean, sd, (400, 1)),
-            divergences=2, ebfmi=[0.8, 0.9], optimal=optimal, advice="draw more", left_out=["one_region"],
-            sensitivity=sentences, seconds=8.0,
+            divergences=2, ebfmi=0.8, optimal=optimal, advice="draw more", left_out="One run of eight was left out.",
+            sensitivity=sentences, seconds={"sampling": 8.0},
         )  # fmt: skip
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def sampler(monkeypatch):
     """Put a sampler in the place of the one that needs PyMC; returns the runs it started."""
     runs: list[FakeRun] = []
@@ -186,7 +186,11 @@ def sampler(monkeypatch):
         runs.append(FakeRun(result, **options))
         return runs[-1]
 
-    fake.start = start  # pyright: ignore[reportAttributeAccessIssue]
+    def warm(result: object) -> None:
+        fake.warmed = result  # pyright: ignore[reportAttributeAccessIssue]
+
+    fake.start, fake.warm = start, warm  # pyright: ignore[reportAttributeAccessIssue]
+    fake.state = lambda: "compiling" if hasattr(fake, "warmed") else "cold"  # pyright: ignore[reportAttributeAccessIssue]
     monkeypatch.setitem(sys.modules, "attribution.sampling", fake)
     return runs
 
@@ -207,6 +211,7 @@ def test_the_posterior_stands_beside_the_fast_answer_and_says_whether_they_part(
     assert "OPTIMAL" not in parted
     assert "draw more" in parted
     assert "leans on the lag" in parted
+    assert "One run of eight was left out." in parted
 
 
 # -------------------- the checker
@@ -386,6 +391,12 @@ def test_the_full_posterior_runs_with_these_settings_and_can_be_cancelled(sample
             break
         time.sleep(0.5)
         app.run()
+    for _ in range(40):
+        if "compiling" in html(app):
+            break
+        time.sleep(0.3)
+        app.run()
+    assert "compiling" in html(app)
     app.button(key="tune-sample").click().run()
     assert sampler[0].options == {"draws": 1000, "chains": 4, "rng": 0}
     assert sampler[0].result.settings.window == "60s"
@@ -396,3 +407,20 @@ def test_the_full_posterior_runs_with_these_settings_and_can_be_cancelled(sample
     assert "R-hat 1.004" in html(app)
     put(app, "alpha", 0.01)
     assert "of the settings before" in html(app)
+
+
+def test_a_sampler_that_cannot_run_is_a_sentence(monkeypatch):
+    app = page(window="60s", response_peak="10s", response_peak_logsd="0.2")
+
+    def refused(*_: object, **__: object) -> None:
+        raise ValueError("there is nothing a posterior could be sampled around")
+
+    monkeypatch.setattr(sys.modules["attribution.sampling"], "start", refused)
+    for _ in range(60):
+        if not app.button(key="tune-sample").disabled:
+            break
+        time.sleep(0.3)
+        app.run()
+    app.button(key="tune-sample").click().run()
+    assert not app.exception
+    assert "The full posterior cannot run: there is nothing" in html(app)
