@@ -24,7 +24,8 @@ LOGO = (
 )
 SHEET = """
 .stApp{background:var(--background)}
-[data-testid=stHeader]{background:transparent;pointer-events:none;height:3rem;min-height:3rem}
+[data-testid=stHeader]{background:transparent;height:3rem;min-height:3rem}
+[data-testid=stHeader],[data-testid=stHeader] div{pointer-events:none}
 [data-testid=stHeader] button,[data-testid=stHeader] [role=button]{pointer-events:auto}
 [data-testid=stMainBlockContainer]{padding:.35rem 1.25rem 2rem;max-width:1720px;margin:0 auto}
 [data-testid=stMainBlockContainer]>[data-testid=stVerticalBlock]{gap:.75rem}

@@ -45,6 +45,7 @@ def show() -> None:
         for _, sentence in view.complaints:
             st.html(f'<p class="ec wrong" role="alert">▲ {escape(sentence)}</p>')
         if data is None:
+            _write(view)
             st.html(panels.bar("no data", why, [], claims=False))
             return
         _instrument(data, view.airing or data.tuner.leading())

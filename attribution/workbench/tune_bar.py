@@ -37,10 +37,11 @@ def asked() -> TuneView:
 
 
 def go(**changes: Any) -> None:
-    """Look at other data: the settings stay."""
-    view = replace(st.session_state["tune-view"], complaints=(), **changes)
-    st.session_state["tune-view"] = view
-    st.query_params.from_dict(view.query())
+    """Look at other data: the settings stay.
+
+    The page writes the address: what a callback writes there is lost on its way to the browser.
+    """
+    st.session_state["tune-view"] = replace(st.session_state["tune-view"], complaints=(), **changes)
 
 
 def deal() -> None:

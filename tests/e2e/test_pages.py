@@ -156,6 +156,19 @@ def test_the_tune_page_fits_a_narrow_screen(address, page):
     quiet(page)
 
 
+def test_the_files_of_the_data_page_are_tuned(address, page):
+    page.goto(f"{address}/data?sample=null")
+    page.get_by_role("button", name="Analyse").wait_for()
+    page.get_by_role("link", name="Tune").click()
+    page.locator(".verdict .word", has_text="caused").wait_for()
+    page.get_by_role("combobox", name="Data").click()
+    page.get_by_role("option", name="Files of the data page").click()
+    page.get_by_text("the files of the data page").wait_for()
+    page.wait_for_url("**/tune?data=files")
+    assert not page.locator(".verdict .word").inner_text().endswith("CAUSED")
+    quiet(page)
+
+
 def test_a_choice_is_moved_saved_and_found_again_by_its_address(address, page):
     page.set_viewport_size({"width": 1600, "height": 900})
     page.goto(f"{address}/tune?window=60s&response_peak=10s&response_peak_logsd=0.2")
