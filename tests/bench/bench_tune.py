@@ -73,7 +73,8 @@ def main() -> None:
 
     told("a number of a prior", [taken(lambda s=s: moved(s)) for s in NUMBERS], peer)
     told("another design", [taken(lambda s=s: moved(s)) for s in DESIGNS], peer)
-    told("a step worked out ahead", [taken(lambda s=s: moved(s)) for s in (*NUMBERS[-5:], *DESIGNS[-5:])], peer)
+    told("a step worked out ahead", [taken(lambda s=s: moved(s)) for s in DESIGNS[-10:]], peer)
+    moved(START)
     told("alpha, smallest lift", [taken(lambda a=a: moved(START.replace(alpha=a))) for a in (0.01, 0.02, 0.1)], peer)
 
 
