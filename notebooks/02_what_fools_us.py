@@ -20,6 +20,7 @@
 # %%
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import altair as alt
 import numpy as np
@@ -141,22 +142,28 @@ def ours(world):
     )
 
 
-def tried(name):
-    """Ask every method about some seeds of a world: what each claimed, what each booked, and our answers."""
-    rows, answers = [], []
-    for seed in SEEDS:
+class Tried(NamedTuple):
+    """What came of some seeds of a world; a row a seed."""
+
+    claimed: pd.DataFrame
+    booked: pd.DataFrame
+    truth: pd.Series
+    answers: list[at.Analysis]
+
+
+def tried(name, seeds=SEEDS):
+    """Ask every method about a world: what each claims and books, what is true, and our answers."""
+    claimed, booked, truth, answers = [], [], [], []
+    for seed in seeds:
         world = trial(name, seed)
-        (claims, booked), result = naive(world), ours(world)
+        (claims, amounts), result = naive(world), ours(world)
         row = result.table.iloc[0]
-        claims |= {
-            "ours, at the end": row["verdict"] in CLAIMS,
-            "ours, watched": bool(result.evidence["word"].isin(CLAIMS).any()),
-        }
-        rows.append({"world": name, "seed": seed} | {("claimed", k): v for k, v in claims.items()} | {
-            ("booked", k): v for k, v in (booked | {"ours": row["incremental"]}).items()
-        } | {"truth": world.truth.incremental(row["airing"], WINDOW_S), "word": row["verdict"]})  # fmt: skip
+        at_the_end, ever = row["verdict"] in CLAIMS, bool(result.evidence["word"].isin(CLAIMS).any())
+        claimed.append(claims | {"ours, at the end": at_the_end, "ours, watched": ever})
+        booked.append(amounts | {"ours": row["incremental"]})
+        truth.append(world.truth.incremental(row["airing"], WINDOW_S))
         answers.append(result)
-    return pd.DataFrame(rows), answers
+    return Tried(pd.DataFrame(claimed), pd.DataFrame(booked), pd.Series(truth), answers)
 
 
 # %% [markdown]
@@ -167,11 +174,11 @@ def tried(name):
 # social feed, for the surge is there as well.
 
 # %%
-surge, answers = tried("shared_surge_null")
-at.charts.velocity(answers[0])
+surge = tried("shared_surge_null")
+at.charts.velocity(surge.answers[0])
 
 # %%
-print(answers[0].verdict)
+print(surge.answers[0].verdict)
 
 # %% [markdown]
 # The dashed line climbs with the solid one: the model has seen the same surge where nobody saw the ad.
@@ -181,11 +188,11 @@ print(answers[0].verdict)
 # A step in everybody's traffic, seconds before the ad, in a break that nobody declared. No feed shows it.
 
 # %%
-pause, answers = tried("break_common_null")
-at.charts.velocity(answers[0])
+pause = tried("break_common_null")
+at.charts.velocity(pause.answers[0])
 
 # %%
-print(answers[0].verdict)
+print(pause.answers[0].verdict)
 
 # %% [markdown]
 # ## All methods, all traps
@@ -193,30 +200,27 @@ print(answers[0].verdict)
 # The last trap is none: an event in which nothing happens at all but ordinary wandering.
 
 # %%
-quiet, _ = tried("clean_null")
-everything = pd.concat([surge, pause, quiet])
-claimed = [column for column in everything if column[0] == "claimed"]
-NAMES = {"shared_surge_null": "a surge", "break_common_null": "a break", "clean_null": "nothing happens"}
+traps = {"a surge": surge, "a break": pause, "nothing happens": tried("clean_null")}
 
 
-def counted(rows):
+def counted(claimed):
     """How often each method has claimed an effect."""
-    return pd.Series({name: f"{rows['claimed', name].sum():.0f} of {len(rows)}" for _, name in claimed})
+    return pd.Series({name: f"{claims.sum()} of {len(claims)}" for name, claims in claimed.items()})
 
 
-false = pd.DataFrame({NAMES[name]: counted(rows) for name, rows in everything.groupby("world", sort=False)})
+false = pd.DataFrame({name: counted(each.claimed) for name, each in traps.items()})
 display(false.rename_axis("claims although the ad does nothing"))
-fooled = everything[everything["claimed", "ours, watched"]]
-by = " and by ".join(NAMES[name] for name in fooled["world"].unique())
+every = pd.concat({name: each.claimed for name, each in traps.items()})
+ever = every["ours, watched"]
+by = " and by ".join(dict.fromkeys(name for name, _ in ever[ever].index))
 Markdown(
-    f"Ours was fooled in {everything['claimed', 'ours, at the end'].sum()} of {len(everything)} events at the end, and "
-    f"in {len(fooled)} for somebody who watched all along" + (f": by {by}." if len(fooled) else ".")
+    f"Ours was fooled in {every['ours, at the end'].sum()} of {len(every)} events at the end, and in {ever.sum()} for "
+    "somebody who watched all along" + (f": by {by}." if by else ".")
 )
 
 # %%
-phantom = everything.groupby("world", sort=False)[[column for column in everything if column[0] == "booked"]].mean()
-phantom.columns = [name for _, name in phantom.columns]
-phantom.rename(NAMES).T.rename_axis("conversions booked on average; the truth is none").style.format("{:+,.0f}")
+phantom = pd.DataFrame({name: each.booked.mean() for name, each in traps.items()})
+phantom.rename_axis("conversions booked on average; the truth is none").style.format("{:+,.0f}")
 
 # %% [markdown]
 # ## Does ours only ever say no?
@@ -224,30 +228,27 @@ phantom.rename(NAMES).T.rename_axis("conversions booked on average; the truth is
 # A method that never claims is never fooled, and useless. So: the surge again, and this time the ad works.
 
 # %%
-works, _ = tried("shared_surge")
-found = counted(works).rename("claims where the ad works").to_frame()
-booked = [column for column in works if column[0] == "booked"]
-ratio = works[booked].div(works["truth"], axis=0).mean() - 1
-ratio.index = [name for _, name in ratio.index]
-found
+works = tried("shared_surge", SEEDS[:2])
+counted(works.claimed).rename("claims where the ad works").to_frame()
 
 # %%
+off = works.booked.div(works.truth, axis=0).mean() - 1
 Markdown(
     "What each books, against the truth, on average: "
-    + "; ".join(f"{name} **{off:+.0%}**" for name, off in ratio.items())
-    + f". Ours said: {', '.join(works['word'])}."
+    + "; ".join(f"{name} **{share:+.0%}**" for name, share in off.items())
+    + f". Ours said: {', '.join(result.verdict.word for result in works.answers)}."
 )
 
 # %% [markdown]
-# Here the naive methods find the effect too: of course they do, they find one everywhere. What they cannot do is tell
-# how much of the rise it was.
+# Here the naive methods find the effect too, as they find one where there is none. What they cannot do is tell how
+# much of the rise it was.
 #
 # ## What fools ours
 #
-# The table above says where ours is weakest: a break that nobody declared. Declaring it is the mend, and costs a line
+# A break that nobody declared is the hardest of these traps, for ours too. Declaring it is the mend, and costs a line
 # in a file.
 #
-# It also rests on a region that did not see the ad. Take that away, leave the break undeclared, and nothing in the data
+# Ours rests on a region that did not see the ad. Take that away, leave the break undeclared, and nothing in the data
 # could tell a break from an ad. The honest word is then a weaker one: never `caused`.
 
 # %%
