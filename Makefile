@@ -11,7 +11,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 export UV_SYSTEM_CERTS := $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),1,0)
 
 .DEFAULT_GOAL := help
-.PHONY: help env app test lint e2e bench bench-peers calibrate calibrate-real calibrate-dense lock
+.PHONY: help env app test lint e2e notebooks bench bench-peers calibrate calibrate-real calibrate-dense lock
 
 help:  ## list these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -82,6 +82,9 @@ lint: env  ## the rest of the gate: ruff, its formatter, pyright
 
 e2e: env  ## open every page in a browser (needs a Chromium)
 	@$(ONE_THREAD) "$(PY)" -m pytest -q -m browser -rs tests/e2e $(ARGS)
+
+notebooks: env  ## pair every notebook with its script and execute it (ONLY="01 04")
+	@$(ONE_THREAD) PYTHONPATH=. "$(PY)" tests/execute.py $(ONLY)
 
 bench: env  ## measure speed and memory, and print the figures
 	@for bench in tests/bench/bench_*.py; do echo "== $$bench"; $(ONE_THREAD) "$(PY)" "$$bench" || exit 1; done

@@ -32,6 +32,8 @@ from attribution.single import Alone, overlaid
 from attribution.verdict import Verdict, annotated, signed, summarise
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from attribution.counts import Counts
     from attribution.model.design import Design
     from attribution.planning import Plan
@@ -214,7 +216,7 @@ def analyze(
         findings=(*counts.findings, *airings.attrs["findings"], *checked),
         airings=airings,
         settings=settings,
-        fingerprint=_fingerprint(counts, airings, settings, feeds),
+        fingerprint=fingerprint(counts, airings, settings, feeds),
         version=attribution.__version__,
         as_of=counts.end if known else cast("pd.Timestamp", pd.NaT),
     )
@@ -331,8 +333,10 @@ def _stack(frames: list[pd.DataFrame], columns: str) -> pd.DataFrame:
     return pd.concat(kept, ignore_index=True) if kept else pd.DataFrame(columns=columns.split())
 
 
-def _fingerprint(counts: Counts, airings: pd.DataFrame, settings: Settings, feeds: dict) -> str:
-    """Return the first 16 hex digits of a SHA-256 over data, settings and version."""
+def fingerprint(
+    counts: Counts, airings: pd.DataFrame, settings: Settings, feeds: Mapping[str, pd.DataFrame | None]
+) -> str:
+    """Return the first 16 hex digits of a SHA-256 over data, settings and version; all frames are canonical ones."""
     digest = hashlib.sha256(f"{attribution.__version__}{settings.to_json()}{counts.fingerprint}".encode())
     for frame in (airings, *feeds.values()):
         if frame is not None:

@@ -167,9 +167,13 @@ def analyze(
     kind: Kind = None,
     plan: Annotated[Path | None, typer.Option(help="The locked plan: the answer says whether it was kept.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write the report: one HTML file that opens offline.")] = None,
+    notebook: Annotated[
+        Path | None, typer.Option(help="Write a zip: the data, and a notebook that answers anew.")
+    ] = None,
     json_file: JsonFile = None,
 ) -> None:
     """Answer for every airing whether it caused these conversions."""
+    from attribution.handover import pack
     from attribution.planning import Plan
 
     with one_sentence():
@@ -177,19 +181,20 @@ def analyze(
         counts = read_conversions(conversions, pairs(column), tz, cumulative=cumulative, width=width, kind=kind)
         log = at.read_airings(airings, columns=pairs(airings_column, "--airings-column"), tz=tz)
         remark(f"{airings.name}: {len(log):,} airing{'s' * (len(log) != 1)}; fitting")
-        result = at.analyze(
-            counts,
-            log,
-            choices,
-            social=None if social is None else at.read_social(social, tz=tz),
-            audience=None if audience is None else at.read_audience(audience, tz=tz),
-            context=None if context is None else at.read_context(context, tz=tz),
-            plan=None if plan is None else Plan.load(plan),
-        )
+        given: dict[str, Any] = {
+            "social": None if social is None else at.read_social(social, tz=tz),
+            "audience": None if audience is None else at.read_audience(audience, tz=tz),
+            "context": None if context is None else at.read_context(context, tz=tz),
+            "plan": None if plan is None else Plan.load(plan),
+        }
+        result = at.analyze(counts, log, choices, **given)
         if json_file is not None:
             write_json(as_json(result), json_file)
         if report is not None:
             remark(f"report: {at.report(result).save(report)}")
+        if notebook is not None:
+            notebook.write_bytes(pack(result, counts, **given))
+            remark(f"notebook: {notebook}")
         if json_file != Path("-"):
             show(result)
 

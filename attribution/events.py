@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
@@ -184,7 +185,8 @@ def aggregate(
 
     settings = {"memory_limit": memory, "threads": 2, "preserve_insertion_order": False}
     with duckdb.connect(config=settings | ({"temp_directory": temp} if temp else {})) as engine:
-        engine.execute("SET enable_progress_bar = false")
+        with suppress(duckdb.InvalidInputException):  # without ipywidgets a notebook has no bar to switch off
+            engine.execute("SET enable_progress_bar = false")
         engine.register("events", pa.RecordBatchReader.from_batches(CELL, guarded()))
         labels = "region, channel, device, kind"
         rows = "events"

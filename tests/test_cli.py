@@ -6,6 +6,7 @@ import json
 import math
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +16,7 @@ from typer.testing import CliRunner
 import attribution as at
 from attribution.cli import app, pairs
 from attribution.console import clean, plain_value
+from attribution.handover import reopen
 
 FILES = ["airings.csv", "audience.csv", "context.csv", "counts.csv", "events.parquet", "social.csv", "truth.json"]
 
@@ -35,15 +37,16 @@ def event(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def answer(event, tmp_path_factory):
-    """The analysis of its events, as JSON and as a report."""
+    """The analysis of its events, as JSON, as a report and as a notebook with its data."""
     place = tmp_path_factory.mktemp("answer")
     feeds = [part for name in ("social", "audience", "context") for part in (f"--{name}", event / f"{name}.csv")]
     result = run(
         *("analyze", event / "events.parquet", event / "airings.csv", *feeds),
-        *("--json", place / "out.json", "--report", place / "out.html"),
+        *("--json", place / "out.json", "--report", place / "out.html", "--notebook", place / "out.zip"),
     )
     assert result.exit_code == 0, result.output
-    return result, json.loads((place / "out.json").read_text()), (place / "out.html").read_text()
+    zipfile.ZipFile(place / "out.zip").extractall(place / "out")
+    return result, json.loads((place / "out.json").read_text()), (place / "out.html").read_text(), place / "out"
 
 
 def test_simulate_writes_the_files_and_the_truth(event):
@@ -60,7 +63,7 @@ def test_events_and_counts_of_one_event_are_the_same_counts(event):
 
 
 def test_json_holds_the_table_and_says_why_a_figure_is_unknown(event, answer):
-    _, data, _ = answer
+    _, data, *_ = answer
     assert {"version", "verdict", "settings", "airings"} <= set(data)
     assert data["version"] == at.__version__
     assert at.Settings.from_json(json.dumps(data["settings"])) == at.Settings()
@@ -74,7 +77,7 @@ def test_json_holds_the_table_and_says_why_a_figure_is_unknown(event, answer):
 
 
 def test_the_answer_is_on_standard_output_and_remarks_are_not(answer):
-    result, data, _ = answer
+    result, data, *_ = answer
     assert result.stdout.startswith(data["verdict"].upper())
     assert data["airings"][0]["airing"] in result.stdout
     assert data["fingerprint"] in result.stdout
@@ -83,8 +86,16 @@ def test_the_answer_is_on_standard_output_and_remarks_are_not(answer):
 
 
 def test_the_report_comes_from_the_same_answer(answer):
-    _, data, html = answer
+    _, data, html, _ = answer
     assert data["fingerprint"] in html
+
+
+def test_the_notebook_holds_the_same_answer_and_what_the_files_held(event, answer):
+    _, data, _, folder = answer
+    given = reopen(folder)
+    assert given.fingerprint == data["fingerprint"]
+    assert given.counts.fingerprint == at.read_events(event / "events.parquet").fingerprint
+    assert sorted(given.feeds) == ["audience", "context", "social"]
 
 
 def test_json_alone_goes_to_standard_output_for_a_dash(event):
