@@ -47,7 +47,6 @@ NAMES = {
     "alpha": "Alpha",
     "lift_sd": "Lift prior, sd",
     "dispersion": "Dispersion",
-    "region_scale_sd": "Surge scale, sd",
     "smallest_lift": "Smallest lift",
     "value": "Value",
     "margin": "Margin",

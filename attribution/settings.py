@@ -83,8 +83,6 @@ class Settings:
         Prior sd of a window's incremental, as a share of its counterfactual. Signed: zero and below are possible.
     dispersion
         Variance of a bin over its mean; empty learns it from the history.
-    region_scale_sd
-        Prior sd of the log scale with which a surge is felt by each region.
     smallest_lift
         Smallest lift worth knowing; empty takes break-even from spend and value where both are known, else 10%.
     value, margin
@@ -108,7 +106,6 @@ class Settings:
     alpha: float = 0.05
     lift_sd: float = 1.0
     dispersion: float | None = None
-    region_scale_sd: float = 0.15
     smallest_lift: float | None = None
     value: float | None = None
     margin: float | None = None
@@ -123,7 +120,7 @@ class Settings:
         _between("margin", self.margin, 0, 1, closed=True)
         for name in ("lift_sd", "channel_concentration", "device_concentration"):
             _between(name, getattr(self, name), 0, math.inf)
-        for name in ("response_peak_logsd", "stream_delay_sd", "region_scale_sd", "smallest_lift", "value", "clock_sd"):
+        for name in ("response_peak_logsd", "stream_delay_sd", "smallest_lift", "value", "clock_sd"):
             _between(name, getattr(self, name), 0, math.inf, closed=True)
         _between("dispersion", self.dispersion, 0.2, 1000, closed=True)
         _between("response_peak", seconds(self.response_peak, name="response_peak"), 0, 30 * 86400)
