@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import nutpie
 import numpy as np
+import pyarrow as pa
 import pymc as pm
 
 import pytensor.tensor as pt
@@ -294,7 +295,7 @@ def sample(
         return_raw_trace=True,
     )  # fmt: skip
     told = time.monotonic()
-    while not sampler.is_finished:
+    while not _finished(sampler):
         time.sleep(POLL_S)
         count = None
         if watch is not None and time.monotonic() - told > COUNT_S:
@@ -304,16 +305,29 @@ def sample(
             sampler.cancel()
             raise Cancelled("the run was cancelled")
     drawn, stats = sampler.wait().get_arrow_trace()
-    kept = [~np.asarray(table.column("tuning")) for table in stats]
-    z = [np.asarray(table.column("z").flatten()).reshape(len(own), -1)[own] for table, own in zip(drawn, kept, strict=True)]
+    kept = [~_column(table, "tuning") for table in stats]
+    z = [_column(table, "z").reshape(len(own), -1)[own] for table, own in zip(drawn, kept, strict=True)]
     columns = {
-        name: np.array([np.asarray(table.column(name))[own] for table, own in zip(stats, kept, strict=True)])
-        for name in STATS
+        name: np.array([_column(table, name)[own] for table, own in zip(stats, kept, strict=True)]) for name in STATS
     }
     return Chains(np.array(z), columns)
 
 
+def _finished(sampler: Any) -> bool:
+    """Return whether a sampler is done; one too busy to say is not."""
+    try:
+        return bool(sampler.is_finished)
+    except TimeoutError:
+        return False
+
+
 def _counted(stats: list) -> tuple[int, int]:
     """Return how many draws there are, and how many after the warm-up diverged."""
-    diverged = sum(int((np.asarray(t.column("diverging")) & ~np.asarray(t.column("tuning"))).sum()) for t in stats)
+    diverged = sum(int((_column(table, "diverging") & ~_column(table, "tuning")).sum()) for table in stats)
     return sum(table.num_rows for table in stats), diverged
+
+
+def _column(table: Any, name: str) -> np.ndarray:
+    """Return a column of a trace; one of lists as the lists one after another."""
+    column = pa.array(table.column(name))
+    return (column.flatten() if hasattr(column, "flatten") else column).to_numpy(zero_copy_only=False)
