@@ -154,6 +154,37 @@ def problem(design: Design, settings: Settings, family: Family, size: Size | Non
     )
 
 
+def effects_at(own: Problem, z: np.ndarray) -> dict[str, np.ndarray]:
+    """Return each effect, padding included, at coordinates z (..., n)."""
+    count = len(own.data["centre"])
+    values = own.data["centre"] + z[..., :count] @ own.data["turned"].T
+    found, at = {}, 0
+    for name, shape in own.size.effects().items():
+        length = int(np.prod(shape))
+        found[name] = values[..., at : at + length].reshape(*z.shape[:-1], *shape)
+        at += length
+    return found
+
+
+def log_priors(own: Problem, effects: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the log prior density (...) of the lift, the lag (its mode and its shape) and the surge's gain.
+
+    Up to constants; what this run does not have counts for nothing.
+    """
+    parts = {"lift": ("amount",), "lag": ("lag", "shape"), "gain": ("gain",)}
+    found = {}
+    for name, members in parts.items():
+        total = 0.0
+        for member in members:
+            mean, sd = own.data[f"{member}_mean"], own.data[f"{member}_sd"]
+            away = np.where(sd > HELD, (effects[member] - mean) / sd, 0.0)
+            if member == "shape":
+                away = np.where(own.data["shape_mean"] > SPARE, away, 0.0)
+            total = total - 0.5 * (away**2).reshape(*effects["lag"].shape, -1).sum(axis=-1)
+        found[name] = total
+    return found
+
+
 def _fill(shape: tuple[int, ...], values: np.ndarray, rest: float = 0.0) -> np.ndarray:
     """Return ``values`` in the first corner of an array of ``rest``."""
     out = np.full(shape, rest)

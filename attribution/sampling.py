@@ -1,0 +1,389 @@
+"""The full posterior in a process of its own: an interface never waits for it, may cancel it, and outlives its crash.
+
+One worker is kept: what it compiled once serves every later run of the same shape. The process that asks never imports
+PyMC.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import multiprocessing
+import os
+import tempfile
+import threading
+import time
+import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from attribution.jobs import Job, job
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+    import pandas as pd
+
+    from attribution.analysis import Analysis
+    from attribution.inference import Outcome
+    from attribution.model.padded import Size
+
+OVER = ("done", "failed", "cancelled")
+"""States that a run does not leave."""
+
+PATIENCE_S = 2.0
+"""A run that does not stop within this time is stopped with its process; another process is started for the next."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a run is.
+
+    Attributes
+    ----------
+    state
+        ``starting``, ``compiling``, ``sampling``, ``longer`` (the automatic second run), ``done``, ``failed`` or
+        ``cancelled``.
+    draws, total
+        Draws so far and in all, over all chains and runs, warm-up included.
+    divergences
+        Draws that diverged in the run that goes on.
+    seconds_left
+        NaN while unknown.
+    message
+        What happened, or what is being done, in words.
+    """
+
+    state: str
+    draws: int = 0
+    total: int = 0
+    divergences: int = 0
+    seconds_left: float = math.nan
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posterior:
+    """A sampled posterior, as :class:`attribution.inference.Outcome` holds it, its draws kept in a NetCDF file.
+
+    Attributes
+    ----------
+    incremental
+        airing, mean, sd, lower, upper, rhat, ess_bulk, ess_tail.
+    draws, peak_draws
+        (D, J) incremental inside each window; mode of the lag in seconds.
+    idata_path
+        The NetCDF file: ``arviz.from_netcdf`` opens it.
+    divergences, ebfmi, optimal, advice, left_out, sensitivity, seconds
+        As in the outcome.
+    """
+
+    incremental: pd.DataFrame
+    draws: np.ndarray
+    peak_draws: np.ndarray
+    idata_path: str
+    divergences: int
+    ebfmi: float
+    optimal: bool
+    advice: str
+    left_out: str
+    sensitivity: pd.DataFrame
+    seconds: dict[str, float]
+
+
+class Told(NamedTuple):
+    """A message of the worker: which run it is about, and a state with its figures, a Posterior, or an error."""
+
+    number: int
+    state: str
+    figures: tuple[int, int, int] = (0, 0, 0)
+    result: Posterior | None = None
+    message: str = ""
+
+
+class Asked(NamedTuple):
+    """A message to the worker: a run, or (without a job) shapes to compile ahead."""
+
+    number: int
+    job: Job | None
+    draws: int
+    chains: int
+    rng: int
+    sizes: tuple[Size, ...]
+
+
+@dataclass(slots=True)
+class Run:
+    """One run; ask :meth:`progress` as often as you like."""
+
+    number: int
+    _worker: Worker
+    _began: float = field(default_factory=time.monotonic)
+    _told: Told = field(default_factory=lambda: Told(0, "starting"))
+    _sampling: float = math.nan
+
+    def progress(self) -> Progress:
+        """Return how far the run is."""
+        told = self._told
+        done, total, diverged = told.figures
+        spent = time.monotonic() - self._sampling
+        left = spent * (total - done) / done if told.state not in OVER and done and total >= done else math.nan
+        return Progress(
+            state=told.state, draws=done, total=total, divergences=diverged,
+            seconds_left=0.0 if told.state == "done" else left, message=told.message or WORDS.get(told.state, ""),
+        )  # fmt: skip
+
+    def cancel(self) -> None:
+        """Ask the run to stop; it does within a second or two, or its process is ended."""
+        self._worker.cancel(self)
+
+    def posterior(self) -> Posterior:
+        """Return the answer.
+
+        Raises
+        ------
+        RuntimeError
+            When there is none: not yet, or no longer to come.
+        """
+        told = self._told
+        if told.result is None:
+            raise RuntimeError(f"the posterior is not there: {self.progress().message}")
+        return told.result
+
+    def hear(self, told: Told) -> None:
+        """Take in a message of the worker; what is over stays over."""
+        if self._told.state in OVER:
+            return
+        if told.state in {"sampling", "longer"} and math.isnan(self._sampling):
+            self._sampling = time.monotonic()
+        self._told = told
+
+
+WORDS = {
+    "starting": "The sampler is starting.",
+    "compiling": "The model is being compiled for data of this shape: once, for at most a minute.",
+    "sampling": "The posterior is being sampled.",
+    "longer": "The chains were not long enough: a longer run is being sampled.",
+    "done": "Done.",
+    "cancelled": "The run was cancelled.",
+}
+
+
+class Worker:
+    """The process that samples, and what it has been asked."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._runs: dict[int, Run] = {}
+        self._count = 0
+        self._process: Any = None
+        self._pipe: Connection | None = None
+        self._stop: Any = None
+        self._folder = tempfile.TemporaryDirectory(prefix="posterior-")
+        self.state = "cold"
+
+    def ask(self, work: Job | None, sizes: tuple[Size, ...], draws: int = 0, chains: int = 0, rng: int = 0) -> Run:
+        """Send a run, or shapes to compile, to the process; starts it when it is not there."""
+        with self._lock:
+            self._ensure()
+            self._count += 1
+            run = Run(self._count, self)
+            self._runs[run.number] = run
+            if work is None:
+                self.state = "compiling"
+            try:
+                self._pipe.send(Asked(run.number, work, draws, chains, rng, sizes))  # pyright: ignore[reportOptionalMemberAccess]
+            except OSError as error:
+                self._lost(f"{type(error).__name__}: {error}")
+            return run
+
+    def cancel(self, run: Run) -> None:
+        """Stop a run; end its process when that takes too long."""
+        with self._lock:
+            if run.progress().state in OVER or self._process is None:
+                return
+            self._stop.value = run.number
+        threading.Thread(target=self._enforce, args=(run, self._process), daemon=True).start()
+
+    def close(self) -> None:
+        """End the process."""
+        with self._lock:
+            process, self._process = self._process, None
+            if process is not None:
+                process.kill()
+                process.join()
+            self.state = "cold"
+
+    @property
+    def pid(self) -> int | None:
+        """The process, while there is one."""
+        return self._process.pid if self._process is not None else None
+
+    def _ensure(self) -> None:
+        if self._process is not None and self._process.is_alive():
+            return
+        context = multiprocessing.get_context("spawn")
+        here, there = context.Pipe()
+        self._stop = context.Value("q", 0)
+        self._process = context.Process(
+            target=serve, args=(there, self._stop, self._folder.name), name="posterior", daemon=True
+        )
+        with _one_thread_each():
+            self._process.start()
+        there.close()
+        self._pipe = here
+        threading.Thread(target=self._listen, args=(here, self._process), daemon=True).start()
+
+    def _listen(self, pipe: Connection, process: Any) -> None:
+        """Hand the messages of a process to its runs until it ends."""
+        while True:
+            try:
+                told = pipe.recv()
+            except (EOFError, OSError):
+                break
+            with self._lock:
+                if told.state in {"ready", "unready"}:
+                    self.state = "ready" if told.state == "ready" else f"failed: {told.message}"
+                run = self._runs.get(told.number)
+                if run is not None:
+                    run.hear(told)
+                    if told.state in OVER:
+                        self._runs.pop(told.number, None)
+        process.join()
+        with self._lock:
+            if self._process in {process, None}:
+                self._process = None
+                self._lost(f"its process ended (exit code {process.exitcode})")
+
+    def _lost(self, why: str) -> None:
+        """Say of every run that is not over that its process is gone."""
+        for run in self._runs.values():
+            cancelled = self._stop is not None and self._stop.value == run.number
+            message = "" if cancelled else f"The sampler stopped: {why}. Run it again; the fast answer stands."
+            run.hear(Told(run.number, "cancelled" if cancelled else "failed", message=message))
+        self._runs.clear()
+        self.state = "cold"
+
+    def _enforce(self, run: Run, process: Any) -> None:
+        """End the process of a run that does not stop by itself."""
+        end = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end:
+            if run.progress().state in OVER:
+                return
+            time.sleep(0.05)
+        with self._lock:
+            if run.progress().state not in OVER and process.is_alive():
+                process.kill()
+
+
+@contextlib.contextmanager
+def _one_thread_each() -> Any:
+    """Let a process that is started now keep its linear algebra to one thread: chains are the parallel part."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def serve(pipe: Connection, stop: Any, folder: str) -> None:
+    """Answer what is asked through the pipe, one run after another, until it closes; the body of the process."""
+    while True:
+        try:
+            asked = pipe.recv()
+        except (EOFError, OSError):
+            return
+        try:
+            if asked.job is None:
+                from attribution.model import posterior  # noqa: PLC0415  here PyMC is imported
+
+                for size in asked.sizes:
+                    posterior.compiled(size)
+                pipe.send(Told(asked.number, "ready"))
+            else:
+                pipe.send(_answer(pipe, stop, asked, folder))
+        except Exception as error:  # whatever goes wrong is told; the process serves on
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            said = f"The sampler failed: {type(error).__name__} in {where.name}: {error}"
+            pipe.send(Told(asked.number, "unready" if asked.job is None else "failed", message=said))
+
+
+def _answer(pipe: Connection, stop: Any, asked: Asked, folder: str) -> Told:
+    """Sample one run, telling how far it is; return its last message."""
+    from attribution.model.posterior import Cancelled  # noqa: PLC0415
+    from attribution.posteriors import run  # noqa: PLC0415
+
+    said = [0.0, ""]
+
+    def watch(state: str, done: int, total: int, diverged: int) -> bool:
+        if state != said[1] or time.monotonic() - said[0] > 0.2:
+            said[:] = [time.monotonic(), state]
+            pipe.send(Told(asked.number, state, (done, total, diverged)))
+        return stop.value != asked.number
+
+    try:
+        found = run(asked.job, draws=asked.draws, chains=asked.chains, rng=asked.rng, watch=watch)
+    except Cancelled:
+        return Told(asked.number, "cancelled")
+    path = Path(folder) / f"{asked.number}.nc"
+    found.idata.to_netcdf(str(path), engine="h5netcdf")
+    return Told(asked.number, "done", result=_kept(found, path))
+
+
+def _kept(found: Outcome, path: Path) -> Posterior:
+    own = found._asdict()
+    del own["idata"]
+    return Posterior(**own, idata_path=str(path))
+
+
+_worker: list[Worker] = []
+_starting = threading.Lock()
+
+
+def worker() -> Worker:
+    """Return the one worker of this process."""
+    with _starting:
+        if not _worker:
+            _worker.append(Worker())
+        return _worker[0]
+
+
+def start(result: Analysis, *, draws: int = 1000, chains: int = 4, rng: int = 0) -> Run:
+    """Begin to sample the posterior of an analysis in the worker; returns at once.
+
+    Parameters
+    ----------
+    result
+        The analysis.
+    draws, chains
+        Kept draws of each chain, and chains.
+    rng
+        Seed.
+
+    Raises
+    ------
+    ValueError
+        When there is nothing a posterior could be sampled around.
+    """
+    work = job(result.given, result.airings)
+    return worker().ask(work, work.sizes, draws, chains, rng)
+
+
+def warm(result: Analysis | None = None) -> None:
+    """Start the worker and compile ahead for the shape of an analysis; without one, only start it."""
+    sizes = job(result.given, result.airings).sizes if result is not None and result.given.fits else ()
+    worker().ask(None, sizes)
+
+
+def state() -> str:
+    """Return ``cold``, ``compiling``, ``ready`` or ``failed: ...``: whether the next run must wait for a compilation."""
+    return worker().state
