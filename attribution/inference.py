@@ -31,6 +31,8 @@ class Drawn(NamedTuple):
     """Share of all parameters with R-hat above 1.05, in the worst run."""
     ebfmi: float
     """Energy fraction of missing information, of the worst chain of the worst run."""
+    longer: bool = False
+    """Whether it is of the second, longer run."""
 
 
 class Outcome(NamedTuple):
@@ -81,7 +83,7 @@ def outcome(work: Job, found: list[Drawn], spent: dict[str, float], rng: np.rand
     flat = {name: value.reshape(-1, value.shape[-1]) for name, value in values.items() if value.ndim == 3}
     return Outcome(
         idata=_idata(work, found, names, values, stats, {
-            "optimal": int(optimal), "advice": said, "left_out": left_out, "divergences": diverged, "ebfmi": energy,
+            "optimal": int(optimal), "advice": said, "left_out": left_out, "divergences": diverged, "ebfmi": energy, "longer": int(any(d.longer for d in found)),
             "parameters_above_1.05": max(d.worst for d in found), **{f"seconds_{k}": v for k, v in spent.items()},
         }),
         incremental=_table(names, checked, flat["incremental"], work.settings.alpha),

@@ -72,17 +72,19 @@ def run(
         drawn = _sample(group, draws, WARM_UP, chains, seed, _counter(tell, "sampling", before, total))
         before += _planned(group, draws) * chains
         if not all(h.optimal for h in drawn.health):
-            often = _counter(tell, "longer", before, total + _planned(group, LONGER * draws) * chains)
-            drawn = _sample(group, LONGER * draws, LONG_WARM_UP, chains, seed.spawn(1)[0], often)
+            extra = _planned(group, LONGER * draws, LONG_WARM_UP) * chains
+            total += extra
+            often = _counter(tell, "longer", before, total)
+            drawn = _sample(group, LONGER * draws, LONG_WARM_UP, chains, seed.spawn(1)[0], often)._replace(longer=True)
+            before += extra
         found.append(drawn)
     spent = {"compile": ready - began, "sample": time.monotonic() - ready}
     return outcome(work, found, spent, np.random.default_rng(rng))
 
 
-def _planned(group: Group, draws: int) -> int:
-    """Return the draws of each chain of all runs, warm-up included, by a generous count."""
-    warm = LONG_WARM_UP if draws > 1000 else WARM_UP
-    return sum(max(round(p.weight * draws), LEAST_DRAWS) + warm for p in group.problems)
+def _planned(group: Group, draws: int, tune: int = WARM_UP) -> int:
+    """Return the draws of each chain of all runs, warm-up included."""
+    return sum(max(count, LEAST_DRAWS) + tune for count in _split(np.array([p.weight for p in group.problems]), draws))
 
 
 def _counter(tell: Any, state: str, before: int, total: int) -> Any:
