@@ -304,7 +304,7 @@ def _one_thread() -> ThreadpoolController:
 def _fitted(
     counts: Counts, airings: pd.DataFrame, settings: Settings, fit: fast.Fit, number: int, one: Alone
 ) -> tuple[dict[int, Answer], list[pd.DataFrame]]:
-    """Read one group's fit: the answer of each of its airings by position, its bins for all exposed regions and each."""
+    """Read one group's fit: the answers of its airings by position, its bins for all exposed regions and each."""
     design, middle, parts = fit.design, centre(fit), draw(fit, DRAWS, seed=number)
     frames = [bins(design, middle, parts, settings, number, TOGETHER, design.exposed)]
     for r, region in enumerate(design.regions):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from attribution.money import money
 from attribution.shares import share_draws
 
 if TYPE_CHECKING:
-    from attribution.jobs import Group, Job
+    from attribution.jobs import Job
     from attribution.model.diagnosis import Health
 
 
@@ -83,7 +84,8 @@ def outcome(work: Job, found: list[Drawn], spent: dict[str, float], rng: np.rand
     flat = {name: value.reshape(-1, value.shape[-1]) for name, value in values.items() if value.ndim == 3}
     return Outcome(
         idata=_idata(work, found, names, values, stats, {
-            "optimal": int(optimal), "advice": said, "left_out": left_out, "divergences": diverged, "ebfmi": energy, "longer": int(any(d.longer for d in found)),
+            "optimal": int(optimal), "advice": said, "left_out": left_out, "divergences": diverged, "ebfmi": energy,
+            "longer": int(any(d.longer for d in found)),
             "parameters_above_1.05": max(d.worst for d in found), **{f"seconds_{k}": v for k, v in spent.items()},
         }),
         incremental=_table(names, checked, flat["incremental"], work.settings.alpha),
@@ -141,7 +143,8 @@ def _money(work: Job, position: np.ndarray, incremental: np.ndarray) -> dict[str
     for j, a in enumerate(position):
         cash = money(work.airings.iloc[a], work.settings)
         for name, figure in (("iroas", cash.iroas), ("roi", cash.roi)):
-            value = np.asarray(figure(incremental[..., j])) + np.zeros(incremental.shape[:2])
+            none = figure(0.0)  # both are linear in the incremental
+            value = none + (figure(1.0) - none) * incremental[..., j]
             found.setdefault(name, np.full(incremental.shape, np.nan))[..., j] = value
     return {name: value for name, value in found.items() if np.isfinite(value).any()}
 
@@ -175,11 +178,9 @@ def _sensitivity(names: list[str], flat: dict, values: dict, work: Job) -> pd.Da
     return pd.DataFrame(rows, columns=["prior", "airing", "index", "sentence"])
 
 
-def _idata(
-    work: Job, found: list[Drawn], names: list[str], values: dict, stats: dict, attrs: dict[str, Any]
-) -> Any:
+def _idata(work: Job, found: list[Drawn], names: list[str], values: dict, stats: dict, attrs: dict[str, Any]) -> Any:
     """Return the ArviZ object: InferenceData before version 1, DataTree from then on."""
-    import arviz  # noqa: PLC0415  takes a second to import
+    arviz: Any = import_module("arviz")  # takes a second to import; two major versions are served
 
     coords: dict[str, Any] = {
         "airing": names, "channel": list(work.counts.channels), "device": list(work.counts.devices),

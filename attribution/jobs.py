@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from attribution.model.coordinates import problem
 from attribution.model.families import families
-from attribution.model.padded import problem
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,7 +82,10 @@ def job(given: Given, airings: pd.DataFrame) -> Job:
             "or no data around any airing); analyse fewer airings, or choose baseline='latent'"
         )
     return Job(
-        given.counts, airings, given.choices, tuple(_group(fit, given.counts, airings, given.choices) for fit in given.fits)
+        given.counts,
+        airings,
+        given.choices,
+        tuple(_group(fit, given.counts, airings, given.choices) for fit in given.fits),
     )
 
 

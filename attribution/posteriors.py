@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attribution.inference import Drawn, Outcome, outcome
-from attribution.model.diagnosis import Health, ebfmi, health, split_rhat, together
-from attribution.model.padded import effects_at, kernel_weights, log_priors
+from attribution.model.coordinates import effects_at, kernel_weights, log_priors
+from attribution.model.diagnosis import Health, ebfmi, health, split_rhat
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ LEAST_DRAWS = 100
 """Every run is drawn from at least so often in each chain, however little it weighs: its health must be told."""
 
 TELLING = 0.05
-"""Runs of less weight do not decide whether a posterior has converged."""
+"""Runs of less weight are not asked how their parameters and their energy mix."""
 
 
 def run(
@@ -56,7 +56,9 @@ def run(
         When ``draws`` or ``chains`` cannot be judged by R-hat.
     """
     if chains < 2 or draws < 50:
-        raise ValueError(f"draws is {draws} and chains {chains}; ask for at least 50 draws in each of at least 2 chains")
+        raise ValueError(
+            f"draws is {draws} and chains {chains}; ask for at least 50 draws in each of at least 2 chains"
+        )
     from attribution.model import posterior  # noqa: PLC0415  PyMC takes seconds to import: only when asked for
 
     tell = watch or (lambda *_: True)
@@ -115,15 +117,16 @@ def _sample(group: Group, draws: int, tune: int, chains: int, seed: np.random.Se
         done += (taken + tune) * chains
         parts.append((own, chain))
     values = [_values(own, chain.z) for own, chain in parts]
-    telling = [i for i, w in enumerate(weight) if w >= TELLING] or [int(np.argmax(weight))]
     mixed = _interleaved(wanted)
+    found = {name: _mix([v[name] for v in values], wanted, mixed) for name in values[0]}
+    heavy = [chain for (_, chain), w in zip(parts, weight, strict=True) if w >= TELLING] or [parts[0][1]]
     return Drawn(
-        values={name: _mix([v[name] for v in values], wanted, mixed) for name in values[0]},
+        values=found,
         stats={name: _mix([chain.stats[name] for _, chain in parts], wanted, mixed) for name in parts[0][1].stats},
         run=_mix([np.full(chain.z.shape[:2], i) for i, (_, chain) in enumerate(parts)], wanted, mixed),
-        health=_healths([values[i]["incremental"] for i in telling], weight[telling], np.array(wanted)[telling]),
-        worst=float(max((split_rhat(parts[i][1].z) > 1.05).mean() for i in telling)),
-        ebfmi=min(ebfmi(parts[i][1].stats["energy"]) for i in telling),
+        health=_healths(found["incremental"], [v["incremental"] for v in values], weight, np.array(wanted)),
+        worst=float(max((split_rhat(chain.z) > 1.05).mean() for chain in heavy)),
+        ebfmi=min(ebfmi(chain.stats["energy"]) for chain in heavy),
     )
 
 
@@ -151,18 +154,23 @@ def _mix(arrays: list[np.ndarray], wanted: list[int], order: np.ndarray) -> np.n
     return np.concatenate(kept, axis=1)[:, order]
 
 
-def _healths(incremental: list[np.ndarray], weight: np.ndarray, used: np.ndarray) -> list[Health]:
-    """Return the health of each airing's incremental over the runs (chains, draws, J)."""
-    share, found = weight / weight.sum(), []
-    for j in range(incremental[0].shape[2]):
-        own = [health(run[..., j]) for run in incremental]
+def _healths(mixed: np.ndarray, runs: list[np.ndarray], weight: np.ndarray, used: np.ndarray) -> list[Health]:
+    """Return the health of each airing's incremental: mixed (chains, draws, J), and each run's own.
+
+    R-hat is that of the mixture: do the chains tell the same answer? Effective draws are those of the runs (mixing
+    them hides how one draw depends on the last): the variance of the mixture's mean is sum w^2 sd^2 / ESS.
+    """
+    found = []
+    for j in range(mixed.shape[2]):
+        own = [health(run[..., j]) for run in runs]
         # What was drawn beyond a run's share is not in the answer.
-        part = np.minimum(used / [run.shape[1] for run in incremental], 1.0)
-        own = [h._replace(ess_bulk=h.ess_bulk * p, ess_tail=h.ess_tail * p) for h, p in zip(own, part, strict=True)]
-        mean = np.array([run[..., j].mean() for run in incremental])
-        spread = np.array([run[..., j].std() for run in incremental])
-        total = np.sqrt(share @ (spread**2 + mean**2) - (share @ mean) ** 2)
-        found.append(together(own, share, spread, float(total)))
+        part = np.minimum(used / [run.shape[1] for run in runs], 1.0)
+        spread, total = np.array([run[..., j].std() for run in runs]), float(mixed[..., j].std())
+        bulk, tail = (
+            total**2 / sum((w * s) ** 2 / max(p * e, 1.0) for w, s, p, e in zip(weight, spread, part, ess, strict=True))
+            for ess in ([h.ess_bulk for h in own], [h.ess_tail for h in own])
+        )
+        found.append(Health(health(mixed[..., j]).rhat, float(bulk), float(tail)))
     return found
 
 

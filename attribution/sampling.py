@@ -310,14 +310,14 @@ def serve(pipe: Connection, stop: Any, folder: str) -> None:
                     posterior.compiled(size)
                 pipe.send(Told(asked.number, "ready"))
             else:
-                pipe.send(_answer(pipe, stop, asked, folder))
+                pipe.send(_answer(pipe, stop, asked, asked.job, folder))
         except Exception as error:  # whatever goes wrong is told; the process serves on
             where = traceback.extract_tb(error.__traceback__)[-1]
             said = f"The sampler failed: {type(error).__name__} in {where.name}: {error}"
             pipe.send(Told(asked.number, "unready" if asked.job is None else "failed", message=said))
 
 
-def _answer(pipe: Connection, stop: Any, asked: Asked, folder: str) -> Told:
+def _answer(pipe: Connection, stop: Any, asked: Asked, work: Job, folder: str) -> Told:
     """Sample one run, telling how far it is; return its last message."""
     from attribution.model.posterior import Cancelled  # noqa: PLC0415
     from attribution.posteriors import run  # noqa: PLC0415
@@ -331,7 +331,7 @@ def _answer(pipe: Connection, stop: Any, asked: Asked, folder: str) -> Told:
         return stop.value != asked.number
 
     try:
-        found = run(asked.job, draws=asked.draws, chains=asked.chains, rng=asked.rng, watch=watch)
+        found = run(work, draws=asked.draws, chains=asked.chains, rng=asked.rng, watch=watch)
     except Cancelled:
         return Told(asked.number, "cancelled")
     path = Path(folder) / f"{asked.number}.nc"
@@ -385,5 +385,5 @@ def warm(result: Analysis | None = None) -> None:
 
 
 def state() -> str:
-    """Return ``cold``, ``compiling``, ``ready`` or ``failed: ...``: whether the next run must wait for a compilation."""
+    """Return ``cold``, ``compiling``, ``ready`` or ``failed: ...``: whether the next run must wait."""
     return worker().state

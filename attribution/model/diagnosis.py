@@ -91,26 +91,6 @@ def _ess(parts: np.ndarray) -> float:
     return float(chains * count / tau)
 
 
-def together(own: list[Health], weight: np.ndarray, spread: np.ndarray, total: float) -> Health:
-    """Return the health of a mixture of runs from that of each.
-
-    Parameters
-    ----------
-    own
-        The runs' own.
-    weight, spread
-        (K,) shares of the runs, and the sd of the quantity in each.
-    total
-        Its sd over all runs. The variance of the mixture's mean is sum w^2 sd^2 / ESS.
-    """
-    worst = max(h.rhat for h in own)
-    bulk, tail = (
-        total**2 / sum((w * s) ** 2 / getattr(h, name) for h, w, s in zip(own, weight, spread, strict=True))
-        for name in ("ess_bulk", "ess_tail")
-    )
-    return Health(worst, float(bulk), float(tail))
-
-
 def advice(incremental: dict[str, Health], divergences: int, energy: float) -> str:
     """Say what to do about a posterior that is not optimal; empty where it is.
 

@@ -8,25 +8,29 @@ of the bank's. Everything that changes is ``pm.Data``: one compilation serves ev
 (padded.py). The only module that imports PyMC and nutpie.
 """
 
+# pyright: reportPrivateImportUsage=false, reportIndexIssue=false, reportCallIssue=false, reportArgumentType=false
+# pyright: reportOperatorIssue=false, reportOptionalSubscript=false, reportAttributeAccessIssue=false
+# PyTensor builds its functions and types when it is imported: what they are cannot be read from its text.
+
 from __future__ import annotations
 
 import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import nutpie
 import numpy as np
+import nutpie
 import pyarrow as pa
 import pymc as pm
-
 import pytensor.tensor as pt
 from pytensor.gradient import DisconnectedType
 from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
 from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_default_op_cache_key
 
+from attribution.model.density import log_density
 from attribution.model.mean import LEAST_FACTOR
-from attribution.model.density import lengths, log_density, packed, shapes
+from attribution.model.packing import lengths, packed, shapes
 from attribution.model.padded import COLUMNS, MODES, Size
 
 if TYPE_CHECKING:
@@ -44,20 +48,20 @@ class Density(Op):
         """Take coordinates (n,), a packed problem and its lengths; return log density and gradient (n,)."""
         return Apply(self, [pt.as_tensor_variable(x) for x in (z, pack, lengths)], [pt.dscalar(), pt.dvector()])
 
-    def perform(self, node: Any, inputs: Any, output_storage: Any) -> None:  # noqa: ARG002
+    def perform(self, node: Any, inputs: Any, output_storage: Any) -> None:
         """Evaluate without compiling the graph."""
         value, slope = log_density(*inputs)
         output_storage[0][0], output_storage[1][0] = np.asarray(value), slope
 
-    def infer_shape(self, fgraph: Any, node: Any, shapes: Any) -> list:  # noqa: ARG002
+    def infer_shape(self, fgraph: Any, node: Any, shapes: Any) -> list:
         """Return the shapes of log density and gradient."""
         return [(), shapes[0]]
 
-    def connection_pattern(self, node: Any) -> list[list[bool]]:  # noqa: ARG002
-        """Data have no gradient, and the gradient has none."""
+    def connection_pattern(self, node: Any) -> list[list[bool]]:
+        """Say that data have no gradient, and the gradient none of its own."""
         return [[True, False], [False, False], [False, False]]
 
-    def pullback(self, inputs: Any, outputs: Any, cotangents: Any) -> list:  # noqa: ARG002
+    def pullback(self, inputs: Any, outputs: Any, cotangents: Any) -> list:
         """Return the gradient by the coordinates."""
         return [cotangents[0] * self(*inputs)[1], DisconnectedType()(), DisconnectedType()()]
 
@@ -67,7 +71,7 @@ class Density(Op):
 
 
 @register_funcify_default_op_cache_key(Density)
-def _numba_density(op: Density, node: Any, **_: Any) -> Any:  # noqa: ARG001
+def _numba_density(op: Density, node: Any, **_: Any) -> Any:
     @numba_njit
     def density(z, pack, lengths):
         value, slope = log_density(z, pack, lengths)

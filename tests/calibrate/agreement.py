@@ -134,12 +134,17 @@ def main() -> int:
         try:
             rows = row_of(name, label, seed)
         except Exception as error:  # a world that fails is a row that says so
-            rows = [{"world": name, "settings": label, "seed": seed, "status": f"{type(error).__name__}: {error}"[:160]}]
+            rows = [
+                {"world": name, "settings": label, "seed": seed, "status": f"{type(error).__name__}: {error}"[:160]}
+            ]
         there = pd.concat([there, pd.DataFrame(rows)], ignore_index=True)
         there.to_csv(path, index=False)
         last = there.iloc[-1]
-        print(f"{name} {seed}: {last.get('difference', np.nan):+.2f} sd, ratio {last.get('ratio', np.nan):.2f}, "
-              f"R-hat {last.get('rhat', np.nan):.3f}, {last.get('seconds', np.nan):.0f} s {last['status']}", flush=True)
+        print(
+            f"{name} {seed}: {last.get('difference', np.nan):+.2f} sd, ratio {last.get('ratio', np.nan):.2f}, "
+            f"R-hat {last.get('rhat', np.nan):.3f}, {last.get('seconds', np.nan):.0f} s {last['status']}",
+            flush=True,
+        )
     if not there.empty:
         there["status"] = there["status"].fillna("")
         report(there)
