@@ -278,7 +278,8 @@ def _modelled(
     one = Alone(counts, airings, settings, started=started, context=feeds["context"], masked=left_out)
     with _one_thread().limit(limits=1, user_api="blas"):  # small matrices: more threads only wait for one another
         if crowded(counts, airings, groups, MOST_TOGETHER):
-            return *answer_schedule(counts, airings, settings, started, masked=left_out), ()
+            answers, bands, lines = answer_schedule(counts, airings, settings, started, masked=left_out)
+            return answers, bands, lines, ()
         for number, members in enumerate(_pieces(groups)):
             others = np.setdiff1d(started, members)
             design = designs.build(counts, airings, settings, members=members, others=others, masked=left_out, **feeds)

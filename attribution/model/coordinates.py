@@ -16,6 +16,7 @@ import numpy as np
 from scipy.linalg import solve_triangular
 
 from attribution.model import mean as means
+from attribution.model.density import back_solve
 from attribution.model.linear import linearise, marginal, pull
 from attribution.model.padded import (
     COLUMNS,
@@ -54,9 +55,17 @@ def effects_at(own: Problem, z: np.ndarray) -> dict[str, np.ndarray]:
     found, at = {}, 0
     for name, shape in own.size.effects().items():
         length = int(np.prod(shape))
-        found[name] = values[..., at : at + length].reshape(*z.shape[:-1], *shape)
+        found[name] = values[..., at : at + length].reshape((*z.shape[:-1], *shape))
         at += length
     return found
+
+
+def paths_at(own: Problem, z: np.ndarray) -> np.ndarray:
+    """Return the paths (T, K), padding included, at coordinates z (n,)."""
+    count = len(own.data["centre"])
+    raw = z[count:] - own.data["lean"] @ (own.data["turned"] @ z[:count])
+    back_solve(own.data["lower"], raw)
+    return own.data["path_centre"] + raw.reshape(own.data["path_centre"].shape)
 
 
 def log_priors(own: Problem, effects: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
