@@ -6,25 +6,28 @@ PyMC.
 
 from __future__ import annotations
 
-import contextlib
+import atexit
 import math
 import multiprocessing
 import os
+import queue
+import shutil
+import subprocess
+import sys
 import tempfile
 import threading
 import time
 import traceback
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from attribution.jobs import Job, job
 
 if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
-
     import pandas as pd
 
     from attribution.analysis import Analysis
@@ -105,14 +108,14 @@ class Told(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """A message to the worker: a run, or (without a job) shapes to compile ahead."""
+    """A message to the worker: a run; without a job, shapes to compile ahead; without either, the run to stop."""
 
     number: int
-    job: Job | None
-    draws: int
-    chains: int
-    rng: int
-    sizes: tuple[Size, ...]
+    job: Job | None = None
+    draws: int = 0
+    chains: int = 0
+    rng: int = 0
+    sizes: tuple[Size, ...] | None = None
 
 
 @dataclass(slots=True)
@@ -179,10 +182,11 @@ class Worker:
         self._lock = threading.RLock()
         self._runs: dict[int, Run] = {}
         self._count = 0
-        self._process: Any = None
+        self._process: subprocess.Popen | None = None
         self._pipe: Connection | None = None
-        self._stop: Any = None
-        self._folder = tempfile.TemporaryDirectory(prefix="posterior-")
+        self._stopped: set[int] = set()
+        self._folder = tempfile.mkdtemp(prefix="posterior-")
+        atexit.register(shutil.rmtree, self._folder, ignore_errors=True)
         self.state = "cold"
 
     def ask(self, work: Job | None, sizes: tuple[Size, ...], draws: int = 0, chains: int = 0, rng: int = 0) -> Run:
@@ -194,18 +198,23 @@ class Worker:
             self._runs[run.number] = run
             if work is None:
                 self.state = "compiling"
-            try:
-                self._pipe.send(Asked(run.number, work, draws, chains, rng, sizes))  # pyright: ignore[reportOptionalMemberAccess]
-            except OSError as error:
-                self._lost(f"{type(error).__name__}: {error}")
+            self._send(Asked(run.number, work, draws, chains, rng, sizes))
             return run
+
+    def _send(self, asked: Asked) -> None:
+        try:
+            if self._pipe is not None:
+                self._pipe.send(asked)
+        except OSError as error:
+            self._lost(f"{type(error).__name__}: {error}")
 
     def cancel(self, run: Run) -> None:
         """Stop a run; end its process when that takes too long."""
         with self._lock:
             if run.progress().state in OVER or self._process is None:
                 return
-            self._stop.value = run.number
+            self._stopped.add(run.number)
+            self._send(Asked(run.number))
         threading.Thread(target=self._enforce, args=(run, self._process), daemon=True).start()
 
     def close(self) -> None:
@@ -214,7 +223,7 @@ class Worker:
             process, self._process = self._process, None
             if process is not None:
                 process.kill()
-                process.join()
+                process.wait()
             self.state = "cold"
 
     @property
@@ -223,21 +232,23 @@ class Worker:
         return self._process.pid if self._process is not None else None
 
     def _ensure(self) -> None:
-        if self._process is not None and self._process.is_alive():
+        """Start the process where there is none: plain Python, so that no page is run in it a second time."""
+        if self._process is not None and self._process.poll() is None:
             return
-        context = multiprocessing.get_context("spawn")
-        here, there = context.Pipe()
-        self._stop = context.Value("q", 0)
-        self._process = context.Process(
-            target=serve, args=(there, self._stop, self._folder.name), name="posterior", daemon=True
-        )
-        with _one_thread_each():
-            self._process.start()
+        here, there = multiprocessing.Pipe()
+        begin = f"from attribution.sampling import serve; serve({there.fileno()}, {self._folder!r})"
+        # One thread each for linear algebra: the chains are what runs in parallel.
+        threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+        self._process = subprocess.Popen(  # noqa: S603  this interpreter, and a text of our own
+            [sys.executable, "-c", begin], pass_fds=[there.fileno()], stdin=subprocess.DEVNULL,
+            env=os.environ | threads | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        )  # fmt: skip
         there.close()
         self._pipe = here
+        atexit.register(self._process.kill)
         threading.Thread(target=self._listen, args=(here, self._process), daemon=True).start()
 
-    def _listen(self, pipe: Connection, process: Any) -> None:
+    def _listen(self, pipe: Connection, process: subprocess.Popen) -> None:
         """Hand the messages of a process to its runs until it ends."""
         while True:
             try:
@@ -252,22 +263,24 @@ class Worker:
                     run.hear(told)
                     if told.state in OVER:
                         self._runs.pop(told.number, None)
-        process.join()
+        pipe.close()
+        process.wait()
+        atexit.unregister(process.kill)
         with self._lock:
             if self._process in {process, None}:
                 self._process = None
-                self._lost(f"its process ended (exit code {process.exitcode})")
+                self._lost(f"its process ended (exit code {process.returncode})")
 
     def _lost(self, why: str) -> None:
         """Say of every run that is not over that its process is gone."""
         for run in self._runs.values():
-            cancelled = self._stop is not None and self._stop.value == run.number
+            cancelled = run.number in self._stopped
             message = "" if cancelled else f"The sampler stopped: {why}. Run it again; the fast answer stands."
             run.hear(Told(run.number, "cancelled" if cancelled else "failed", message=message))
         self._runs.clear()
         self.state = "cold"
 
-    def _enforce(self, run: Run, process: Any) -> None:
+    def _enforce(self, run: Run, process: subprocess.Popen) -> None:
         """End the process of a run that does not stop by itself."""
         end = time.monotonic() + PATIENCE_S
         while time.monotonic() < end:
@@ -275,33 +288,23 @@ class Worker:
                 return
             time.sleep(0.05)
         with self._lock:
-            if run.progress().state not in OVER and process.is_alive():
+            if run.progress().state not in OVER and process.poll() is None:
                 process.kill()
 
 
-@contextlib.contextmanager
-def _one_thread_each() -> Any:
-    """Let a process that is started now keep its linear algebra to one thread: chains are the parallel part."""
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+def serve(descriptor: int, folder: str) -> None:
+    """Answer what is asked through a pipe, one run after another, until it closes; the body of the process.
 
-
-def serve(pipe: Connection, stop: Any, folder: str) -> None:
-    """Answer what is asked through the pipe, one run after another, until it closes; the body of the process."""
-    while True:
-        try:
-            asked = pipe.recv()
-        except (EOFError, OSError):
-            return
+    Parameters
+    ----------
+    descriptor
+        Of this end of the pipe.
+    folder
+        Where the NetCDF files go.
+    """
+    pipe, stopped, waiting = Connection(descriptor), set(), queue.Queue()
+    threading.Thread(target=_hear, args=(pipe, stopped, waiting), daemon=True).start()
+    while (asked := waiting.get()) is not None:
         try:
             if asked.job is None:
                 from attribution.model import posterior  # noqa: PLC0415  here PyMC is imported
@@ -310,14 +313,28 @@ def serve(pipe: Connection, stop: Any, folder: str) -> None:
                     posterior.compiled(size)
                 pipe.send(Told(asked.number, "ready"))
             else:
-                pipe.send(_answer(pipe, stop, asked, asked.job, folder))
+                pipe.send(_answer(pipe, stopped, asked, asked.job, folder))
         except Exception as error:  # whatever goes wrong is told; the process serves on
             where = traceback.extract_tb(error.__traceback__)[-1]
             said = f"The sampler failed: {type(error).__name__} in {where.name}: {error}"
             pipe.send(Told(asked.number, "unready" if asked.job is None else "failed", message=said))
 
 
-def _answer(pipe: Connection, stop: Any, asked: Asked, work: Job, folder: str) -> Told:
+def _hear(pipe: Connection, stopped: set[int], waiting: queue.Queue) -> None:
+    """Queue what is asked; note which runs are to stop, also while one goes on."""
+    while True:
+        try:
+            asked = pipe.recv()
+        except (EOFError, OSError):
+            # Whoever asked is gone: so is any use of what is being sampled.
+            os._exit(0)
+        if asked.job is None and asked.sizes is None:
+            stopped.add(asked.number)
+        else:
+            waiting.put(asked)
+
+
+def _answer(pipe: Connection, stopped: set[int], asked: Asked, work: Job, folder: str) -> Told:
     """Sample one run, telling how far it is; return its last message."""
     from attribution.model.posterior import Cancelled  # noqa: PLC0415
     from attribution.posteriors import run  # noqa: PLC0415
@@ -328,7 +345,7 @@ def _answer(pipe: Connection, stop: Any, asked: Asked, work: Job, folder: str) -
         if state != said[1] or time.monotonic() - said[0] > 0.2:
             said[:] = [time.monotonic(), state]
             pipe.send(Told(asked.number, state, (done, total, diverged)))
-        return stop.value != asked.number
+        return asked.number not in stopped
 
     try:
         found = run(work, draws=asked.draws, chains=asked.chains, rng=asked.rng, watch=watch)
