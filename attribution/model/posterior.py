@@ -136,9 +136,9 @@ def _coords(size: Size) -> dict[str, range]:
         "path": range(size.paths),
         "airing": range(size.airings),
         "column": range(size.columns),
-        "contrast": range(size.regions - 1),
-        "turn": range(effects["deviation"][1]),
-        "bend": range(effects["misfit"][1]),
+        "difference": range(size.regions - 1),
+        "direction": range(effects["deviation"][1]),
+        "bending": range(effects["misfit"][1]),
         "form": range(size.shapes),
     }
 
@@ -183,8 +183,8 @@ WHITENING = ("lower", "lean", "path_centre", "centre", "turned")
 """The arrays that are no part of the model: the coordinates that it is sampled in."""
 
 DIMS: dict[str, tuple[str, ...]] = {
-    "level": ("region",), "common": ("column",), "feed_level": (), "gain": (), "scale": ("contrast",), "mediator": (),
-    "deviation": ("airing", "turn"), "misfit": ("airing", "bend"), "amount": ("airing",), "lag": (),
+    "level": ("region",), "common": ("column",), "feed_level": (), "gain": (), "scale": ("difference",), "mediator": (),
+    "deviation": ("airing", "direction"), "misfit": ("airing", "bending"), "amount": ("airing",), "lag": (),
     "shape": ("form",),
 }  # fmt: skip
 """Dims of each effect, in the order of :data:`attribution.model.padded.NAMES`."""
