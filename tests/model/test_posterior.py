@@ -210,7 +210,9 @@ def test_health_is_what_arviz_says(memory):
     said = health(draws)
     assert said.rhat == pytest.approx(float(arviz.rhat(tree)["x"]), abs=1e-3)
     assert said.ess_bulk == pytest.approx(float(arviz.ess(tree, method="bulk")["x"]), rel=0.02)
-    assert said.ess_tail == pytest.approx(float(arviz.ess(tree, method="tail")["x"]), rel=0.1)  # its quantiles differ by a draw
+    assert said.ess_tail == pytest.approx(
+        float(arviz.ess(tree, method="tail")["x"]), rel=0.1
+    )  # its quantiles differ by a draw
 
 
 def test_a_posterior_without_spread_is_not_optimal():
