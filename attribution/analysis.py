@@ -6,9 +6,9 @@ Live is this same function on a growing log: nothing here remembers an earlier c
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -22,20 +22,21 @@ from attribution.counts import masked
 from attribution.crowds import GROUPS, answer_schedule, crowded, with_whole
 from attribution.faults import clock_sd
 from attribution.frames import bins, together_frame
+from attribution.jobs import Given, job
 from attribution.model import design as designs
 from attribution.model import fit as fast
 from attribution.model import windows
 from attribution.model.decompose import centre, draw
 from attribution.planning import draft, kept
+from attribution.posteriors import run
 from attribution.settings import Settings
 from attribution.single import Alone, overlaid
 from attribution.verdict import Verdict, annotated, signed, summarise
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from attribution.counts import Counts
-    from attribution.model.design import Design
     from attribution.planning import Plan
     from attribution.tables import Finding
 
@@ -113,6 +114,8 @@ class Analysis:
         What the locked plan says for this analysis, and against it; empty without a plan.
     airings, settings, fingerprint, version, as_of
         The airings as analysed, the choices, a hash over data, settings and version, the version, the end of the data.
+    given
+        What it was made from: data, feeds, and the fast fits.
     """
 
     table: pd.DataFrame
@@ -137,11 +140,40 @@ class Analysis:
     fingerprint: str
     version: str
     as_of: pd.Timestamp
+    given: Given = field(repr=False, compare=False)
 
     @property
     def alpha(self) -> float:
         """Level of the tests; 1 - alpha is the level of the intervals."""
         return self.settings.alpha
+
+    def sample_posterior(
+        self, *, draws: int = 1000, chains: int = 4, rng: int = 0, progress: Callable[..., bool] | None = None
+    ) -> Any:
+        """Sample the full posterior of the same model (PyMC, nutpie), here and now.
+
+        Parameters
+        ----------
+        draws, chains
+            Kept draws of each chain, and chains.
+        rng
+            Seed.
+        progress
+            Told the state, draws so far, draws in all and divergences; sampling ends when it returns False.
+
+        Returns
+        -------
+        arviz.InferenceData or xarray.DataTree
+            What ArviZ of the version installed works with. Its ``posterior`` has ``incremental``, ``response_peak``
+            (s), ``surge_gain``, ``iroas`` and ``roi`` by airing, ``channel_share`` and ``device_share``; its attributes
+            say whether it is optimal, what to do if not, and what was left out. The first call compiles for a minute.
+
+        Raises
+        ------
+        ValueError
+            When there is nothing a posterior could be sampled around.
+        """
+        return run(job(self.given, self.airings), draws=draws, chains=chains, rng=rng, watch=progress).idata
 
 
 def analyze(
@@ -189,7 +221,7 @@ def analyze(
     choices = settings if settings.clock_sd is not None else settings.replace(clock_sd=clock_sd(counts, airings))
     checked = preflight(counts, airings, context=feeds["context"]) if known else []
     left_out = masked(counts) if known else None
-    answers, bands, lines = _modelled(counts, airings, choices, feeds, left_out)
+    answers, bands, lines, fits = _modelled(counts, airings, choices, feeds, left_out)
     ordered = [answers.get(a) or silent(counts, airings.iloc[a]) for a in range(len(airings))]
     notes = _notes(plan, settings, airings, counts)
     verdicts = tuple(annotated(answer.verdict, speaks_for=notes[0], against=notes[1]) for answer in ordered)
@@ -219,31 +251,49 @@ def analyze(
         fingerprint=fingerprint(counts, airings, settings, feeds),
         version=attribution.__version__,
         as_of=counts.end if known else cast("pd.Timestamp", pd.NaT),
+        given=Given(counts=counts, feeds=feeds, choices=choices, fits=fits),
     )
 
 
 def _modelled(
-    counts: Counts, airings: pd.DataFrame, settings: Settings, feeds: dict, left_out: np.ndarray | None
-) -> tuple[dict[int, Answer], list[pd.DataFrame], pd.DataFrame]:
-    """Answer every airing that has begun: by position, with the bins of its group, and the sums of a dense schedule."""
+    counts: Counts,
+    airings: pd.DataFrame,
+    settings: Settings,
+    feeds: dict,
+    left_out: np.ndarray | None,
+) -> tuple[dict[int, Answer], list[pd.DataFrame], pd.DataFrame, tuple[fast.Fit, ...]]:
+    """Answer every airing that has begun.
+
+    Returns
+    -------
+    The answers by position, the bins of each group, the sums of a dense schedule, and the fit of each group.
+    """
     answers: dict[int, Answer] = {}
     bands: list[pd.DataFrame] = []
+    fits: list[fast.Fit] = []
     lines = pd.DataFrame(columns=GROUPS.split())
     started, groups = overlapping(counts, airings, settings)
     if settings.baseline == "brief":
-        return {int(a): detected(counts, airings.iloc[a], settings) for a in started}, bands, lines
+        return {int(a): detected(counts, airings.iloc[a], settings) for a in started}, bands, lines, ()
     one = Alone(counts, airings, settings, started=started, context=feeds["context"], masked=left_out)
     with one_thread().limit(limits=1, user_api="blas"):  # small matrices: more threads only wait for one another
         if crowded(counts, airings, groups, MOST_TOGETHER):
-            return answer_schedule(counts, airings, settings, started, masked=left_out)
+            answers, bands, lines = answer_schedule(counts, airings, settings, started, masked=left_out)
+            return answers, bands, lines, ()
         for number, members in enumerate(pieces(groups)):
             others = np.setdiff1d(started, members)
             design = designs.build(counts, airings, settings, members=members, others=others, masked=left_out, **feeds)
-            if design is not None:
-                found = _fitted(counts, airings, settings, design, number, one)
-                answers |= found[0]
-                bands += found[1]
-    return answers, bands, lines
+            if design is None:
+                continue
+            try:
+                fits.append(fast.fit(design, settings))
+            except FloatingPointError as error:
+                answers |= {int(a): silent(counts, airings.iloc[a], why=str(error)) for a in design.airings}
+                continue
+            found = _fitted(counts, airings, settings, fits[-1], number, one)
+            answers |= found[0]
+            bands += found[1]
+    return answers, bands, lines, tuple(fits)
 
 
 @lru_cache(maxsize=1)
@@ -253,14 +303,10 @@ def one_thread() -> ThreadpoolController:
 
 
 def _fitted(
-    counts: Counts, airings: pd.DataFrame, settings: Settings, design: Design, number: int, one: Alone
+    counts: Counts, airings: pd.DataFrame, settings: Settings, fit: fast.Fit, number: int, one: Alone
 ) -> tuple[dict[int, Answer], list[pd.DataFrame]]:
-    """Fit one group: the answer of each of its airings by position, and its bins for all exposed regions and each."""
-    try:
-        fit = fast.fit(design, settings)
-    except FloatingPointError as error:
-        return {int(a): silent(counts, airings.iloc[a], why=str(error)) for a in design.airings}, []
-    middle, parts = centre(fit), draw(fit, DRAWS, seed=number)
+    """Read one group's fit: the answers of its airings by position, its bins for all exposed regions and each."""
+    design, middle, parts = fit.design, centre(fit), draw(fit, DRAWS, seed=number)
     frames = [bins(design, middle, parts, settings, number, TOGETHER, design.exposed)]
     for r, region in enumerate(design.regions):
         frames.append(bins(design, middle, parts, settings, number, region, np.arange(len(design.regions)) == r))

@@ -135,6 +135,35 @@ def share_table(
     window, for contrast). A dimension with one category is left out: it has no shares.
     """
     rows = []
+    for dimension, labels, mix, raw in share_draws(
+        counts, exposed, inside, before, incremental, settings, dispersion=dispersion, rng=rng
+    ):
+        low, high = np.quantile(mix, [settings.alpha / 2, 1 - settings.alpha / 2], axis=0)
+        rows += [
+            (airing, dimension, label, mix[:, c].mean(), low[c], high[c], raw[c]) for c, label in enumerate(labels)
+        ]
+    return pd.DataFrame(rows, columns=["airing", "dimension", "category", "share", "lower", "upper", "raw"])
+
+
+def share_draws(
+    counts: Counts,
+    exposed: np.ndarray,
+    inside: np.ndarray,
+    before: np.ndarray,
+    incremental: np.ndarray,
+    settings: Settings,
+    *,
+    dispersion: float,
+    rng: np.random.Generator,
+) -> list[tuple[str, tuple[str, ...], np.ndarray, np.ndarray]]:
+    """Draw the shares of one airing's incremental by channel and by device; arguments as :func:`share_table`.
+
+    Returns
+    -------
+    For each dimension with two categories or more: its name, its labels, (S, C) draws that sum to 1, and (C,) the
+    categories' shares of all conversions in the window.
+    """
+    found = []
     for dimension, labels, axes, concentration in (
         ("channel", counts.channels, (0, 1, 3), settings.channel_concentration),
         ("device", counts.devices, (0, 1, 2), settings.device_concentration),
@@ -153,12 +182,9 @@ def share_table(
             drift=drift,
             rng=rng,
         )
-        low, high = np.quantile(mix, [settings.alpha / 2, 1 - settings.alpha / 2], axis=0)
         raw = window / window.sum() if window.sum() else np.full(len(labels), np.nan)
-        rows += [
-            (airing, dimension, label, mix[:, c].mean(), low[c], high[c], raw[c]) for c, label in enumerate(labels)
-        ]
-    return pd.DataFrame(rows, columns=["airing", "dimension", "category", "share", "lower", "upper", "raw"])
+        found.append((dimension, labels, mix, raw))
+    return found
 
 
 def _blocks(past: np.ndarray, size: int) -> np.ndarray:
