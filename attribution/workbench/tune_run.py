@@ -8,9 +8,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from attribution.figures import figure, html_table
+from attribution.model.sensitivity import LEANS
 from attribution.workbench import panels
 
 if TYPE_CHECKING:
@@ -181,14 +183,29 @@ def posterior_html(posterior: Any, airing: str, said: Finger | None, *, old: boo
         f"{posterior.divergences} divergences · E-BFMI {posterior.ebfmi:.2f} · {sum(posterior.seconds.values()):.0f} s"
     )
     said_old = '<p class="said"><b>▲ OLD</b> of the settings before; run it again for these</p>' if old else ""
-    mine = posterior.sensitivity[posterior.sensitivity["airing"] == airing]
-    leaning = "".join(f"<li>{escape(str(line))}</li>" for line in mine["sentence"] if line)
-    leaning = f"<ul>{leaning}</ul>" if leaning else ""
+    leaning = leanings(posterior.sensitivity[posterior.sensitivity["airing"] == airing])
     out = f'<p class="said">{escape(posterior.left_out)}</p>' if posterior.left_out else ""
     return (
         f'<div class="ec{" old" * old}">{said_old}{html_table(("Answer", "Mean", "Sd", "Interval"), lines)}'
         f'<p class="said">{state}</p><p class="said">{health}</p>{parted}{leaning}{out}</div>'
     )
+
+
+def leanings(mine: pd.DataFrame) -> str:
+    """Say which priors an answer leans on: a line each; those that it does not lean on in one line (HTML).
+
+    Examples
+    --------
+    >>> leanings(pd.DataFrame({"prior": ["lift", "lag"], "index": [0.0, 0.02], "sentence": ["", ""]}))
+    '<p class="said">It leans on none of the priors that were tried: lift 0.00, lag 0.02.</p>'
+    """
+    free = mine["index"] < LEANS
+    lines = "".join(f"<li>{escape(str(line))}</li>" for line in mine.loc[~free, "sentence"])
+    tried = ", ".join(f"{escape(p)} {value:.2f}" for p, value in mine.loc[free, ["prior", "index"]].to_numpy())
+    if not tried:
+        return f"<ul>{lines}</ul>" if lines else ""
+    which = "not on these" if lines else "on none of the priors that were tried"
+    return (f"<ul>{lines}</ul>" if lines else "") + f'<p class="said">It leans {which}: {tried}.</p>'
 
 
 def moments(said: Finger) -> tuple[float, float]:
