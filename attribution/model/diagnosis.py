@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
+from scipy.signal import find_peaks
 from scipy.special import ndtri
-from scipy.stats import rankdata
+from scipy.stats import gaussian_kde, rankdata
 
 HIGHEST_RHAT, LEAST_ESS = 1.01, 400.0
 """A posterior is optimal within these, for every incremental."""
+
+VALLEY = 0.5
+"""Two peaks of a lag's density are two modes where the valley between falls below this share of the lower one."""
 
 LEAST_EBFMI = 0.3
 """Below this the energy moves too slowly for the tails to be believed (Betancourt 2016)."""
@@ -60,6 +65,47 @@ def split_rhat(draws: np.ndarray) -> np.ndarray:
 def ebfmi(energy: np.ndarray) -> float:
     """Return the worst chain's energy fraction of missing information: energies (chains, draws)."""
     return float(((np.diff(energy, axis=1) ** 2).mean(axis=1) / energy.var(axis=1)).min())
+
+
+def modes(lag: np.ndarray) -> list[tuple[float, float]]:
+    """Return each mode of a lag by its draws (D,), positive seconds: (seconds, share of the draws around it).
+
+    Peaks of a Gaussian kernel density of the log; draws belong to the peak on their side of the valley.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1)
+    >>> one, two = rng.normal(10.0, 1.0, 900), np.concatenate([rng.normal(10.0, 1.0, 900), rng.normal(40.0, 4.0, 300)])
+    >>> [[(round(at), round(share, 2)) for at, share in modes(draws)] for draws in (one, two)]
+    [[(10, 1.0)], [(10, 0.75), (40, 0.25)]]
+    """
+    log = np.log(lag)
+    if not np.ptp(log) > 1e-9:
+        return [(float(lag[0]), 1.0)]
+    grid = np.linspace(log.min() - 0.5, log.max() + 0.5, 512)
+    density = gaussian_kde(log)(grid)
+    peaks, found = find_peaks(density, prominence=0.0)
+    peaks = peaks[found["prominences"] >= (1.0 - VALLEY) * density[peaks]]
+    valleys = [a + int(density[a:b].argmin()) for a, b in pairwise(peaks)]
+    side = np.searchsorted(grid[valleys], log) if valleys else np.zeros(len(log), dtype=int)
+    share = np.bincount(side, minlength=len(peaks)) / len(log)
+    return [(float(np.exp(grid[peak])), float(part)) for peak, part in zip(peaks, share, strict=True)]
+
+
+def two_modes(lag: np.ndarray) -> str:
+    """Say where the modes of a lag lie, by its draws (D,), if it has more than one; else empty.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1)
+    >>> two_modes(np.concatenate([rng.normal(10.0, 1.0, 900), rng.normal(40.0, 4.0, 300)]))
+    'The lag has 2 modes: 10 s (75% of the draws) and 40 s (25%).'
+    """
+    found = modes(lag)
+    if len(found) < 2:
+        return ""
+    named = [f"{at:.0f} s ({share:.0%}{' of the draws' if n == 0 else ''})" for n, (at, share) in enumerate(found)]
+    return f"The lag has {len(found)} modes: {', '.join(named[:-1])} and {named[-1]}."
 
 
 def _split(draws: np.ndarray) -> np.ndarray:

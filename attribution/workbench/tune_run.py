@@ -12,6 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from attribution.figures import figure, html_table
+from attribution.model.diagnosis import two_modes
 from attribution.model.sensitivity import LEANS
 from attribution.workbench import panels
 
@@ -183,6 +184,8 @@ def posterior_html(posterior: Any, airing: str, said: Finger | None, *, old: boo
         f"{posterior.divergences} divergences · E-BFMI {posterior.ebfmi:.2f} · {sum(posterior.seconds.values()):.0f} s"
     )
     said_old = '<p class="said"><b>▲ OLD</b> of the settings before; run it again for these</p>' if old else ""
+    lag = two_modes(posterior.peak_draws[:, list(table["airing"]).index(airing)])
+    parted += f'<p class="said">{lag}</p>' if lag else ""
     leaning = leanings(posterior.sensitivity[posterior.sensitivity["airing"] == airing])
     out = f'<p class="said">{escape(posterior.left_out)}</p>' if posterior.left_out else ""
     return (

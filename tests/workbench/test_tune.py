@@ -169,10 +169,12 @@ class FakeRun:
             "ess_tail": 800.0,
         }  # fmt: skip
         sentences = pd.DataFrame({"prior": ["lag"], "airing": [name], "index": [0.2], "sentence": ["leans on the lag"]})
+        rng = np.random.default_rng(0)
         return SimpleNamespace(
-            incremental=pd.DataFrame([row]), draws=np.random.default_rng(0).normal(mean, sd, (400, 1)),
+            incremental=pd.DataFrame([row]), draws=rng.normal(mean, sd, (400, 1)),
             divergences=2, ebfmi=0.8, optimal=optimal, advice="draw more", left_out="One run of eight was left out.",
             sensitivity=sentences, seconds={"sampling": 8.0},
+            peak_draws=np.r_[np.full(300, 9.0), np.full(100, 41.0)][:, None] * rng.lognormal(0.0, 0.05, (400, 1)),
         )  # fmt: skip
 
 
@@ -211,6 +213,7 @@ def test_the_posterior_stands_beside_the_fast_answer_and_says_whether_they_part(
     assert "OPTIMAL" not in parted
     assert "draw more" in parted
     assert "leans on the lag" in parted
+    assert "The lag has 2 modes: 9 s (75% of the draws) and 41 s (25%)." in parted
     assert "One run of eight was left out." in parted
 
 
