@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 WORDS = (
     *("figure", "where", "goal", "met", "world", "settings", "error_of", "nuisance", "range", "group", "table"),
-    *("verdict", "cell", "seeds", "seed", "version", "date"),
+    *("verdict", "cell", "seeds", "seed", "version", "date", "plant", "quantity"),
 )
 """Columns that hold words, also where they are empty or look like numbers."""
 FOILS = ("brief engine", "plug-in mSPRT")

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from attribution.figures import html_table
-from attribution.workbench import kept, panels, promises
+from attribution.workbench import kept, panels, promises, sampled
 from attribution.workbench.shell import ROOT
 
 if TYPE_CHECKING:
@@ -73,6 +73,17 @@ FILES = {
         "the groups by creative and network, the single airings. Errors are shares of the truth; without an effect, of "
         "as many ordinary minutes.",
     ),
+    "agreement": Kept(
+        "agreement.csv",
+        "make calibrate-posterior",
+        "The same worlds answered twice: by the fast fit, and by the full posterior that it stands in for.",
+    ),
+    "ranks": Kept(
+        "sbc.csv",
+        "make calibrate-posterior",
+        "Truths and counts drawn from the model's own prior, then sampled: the ranks of the truths among the draws are "
+        "uniform where prior, likelihood and sampler belong together (Talts et al. 2018).",
+    ),
     "peers": Kept(
         "peers.csv",
         "make bench-peers",
@@ -93,6 +104,8 @@ def show() -> None:
     _panel("real", "2 · Measured: real series", tables["real"], _real)
     _panel("published", "2 · Measured: published answers", tables["published"], kept.published_html)
     _panel("dense", "2 · Measured: dense schedules", tables["dense"], kept.dense_html)
+    _panel("agreement", "2 · Measured: fast fit and full posterior", tables["agreement"], sampled.agreement_html)
+    _panel("ranks", "2 · Measured: the full posterior against its own prior", tables["ranks"], sampled.ranks_html)
     _peers()
     with st.container(key="panel-short"):
         title = panels.title("3 · What fell short", f"{sum(map(len, short.values()))} lines")

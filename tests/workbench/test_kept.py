@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from scipy.stats import binom
 
-from attribution.workbench import kept, promises, record
+from attribution.workbench import kept, promises, record, sampled
 from attribution.workbench.promises import COVERED, FALSE, Goal
 
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -109,8 +109,35 @@ def test_the_kept_tables_are_shown_whole_and_nothing_unknown_is_a_number():
     assert all(Goal.read(goal).said(0.5) for goal in goals["goal"])
 
 
+AGREES = {
+    "world": "clean", "difference": -0.2, "ratio": 0.95, "optimal": 1, "longer": 0, "seconds": 8.0, "seed": "1",
+    "version": "0", "date": "2026-01-01",
+}  # fmt: skip
+RANKED = {
+    "plant": "", "quantity": "lag", "replicates": 240, "p": 0.4, "gap": 0.05, "band": 0.08, "version": "0",
+    "date": "2026-01-01",
+}  # fmt: skip
+
+
+def test_where_fast_fit_and_posterior_part_more_than_promised_is_marked():
+    near, far = (text(sampled.agreement_html(table(AGREES, change))) for change in ({}, {"difference": 0.6}))
+    assert "0.20 sd" in near
+    html = sampled.agreement_html(table(AGREES, {"difference": 0.6}, {"world": "blind", "ratio": 1.3}))
+    assert html.count('class="bad"') == 2 + 1 + 1  # all of them: both medians; clean: the means; blind: the sds
+    assert "0.60 sd" in far
+
+
+def test_ranks_that_are_not_uniform_are_marked_and_a_planted_error_is_caught():
+    html = sampled.ranks_html(table(RANKED, {}, {"p": 1e-4}, {"gap": 0.2}, {"plant": "prior", "p": 1e-6}))
+    assert html.count("▲ rejected") == html.count('class="bad"') == 2
+    assert [html.count(word) for word in ("uniform", "caught")] == [1, 1]
+
+
 def test_words_of_a_file_are_escaped():
     html = kept.goals_html(table(GOAL, {"figure": HOSTILE, "where": HOSTILE, "seeds": HOSTILE}))
+    html += sampled.agreement_html(table(AGREES, {"world": HOSTILE})) + sampled.ranks_html(
+        table(RANKED, {"quantity": HOSTILE})
+    )
     html += kept.fakes_html(table(REAL, {"group": HOSTILE})) + kept.short_html({HOSTILE: [HOSTILE]})
     assert "<img" not in html
 
