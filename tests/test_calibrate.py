@@ -370,3 +370,11 @@ def test_a_detectable_lift_says_which_share_of_intervals_excludes_zero():
         rows = many(2000, truth=truth, lower=list(found - 1.959964 * sd), detectable=said)
         assert goals.boast(summary.scored(rows)) < 4 * np.sqrt(0.25 / 2000)
     assert goals.boast(summary.scored(rows.assign(detectable=2 * said))) > 0.3
+
+
+def test_a_goal_of_which_a_run_says_nothing_stays_as_it_was():
+    before = pd.DataFrame({"figure": ["bias", "RMSE"], "measured": [0.1, 0.2], "n": [33, 33]})
+    now = before.assign(measured=[np.nan, 0.3], n=[0, 12])
+    assert run.standing(now, before)["measured"].tolist() == [0.1, 0.3]
+    assert run.standing(now, before)["n"].tolist() == [33, 12]
+    assert run.standing(now, before.iloc[::-1]).equals(now)

@@ -138,8 +138,20 @@ def keep(found: pd.DataFrame) -> None:
     if (found["world"] == "blind").any():
         summary.blind(found, date=date, version=version).to_csv(readme.KEPT / "blind.csv", index=False)
     seeds = f"{found['seed'].min()}-{found['seed'].max()}"
-    goals.goals(found).assign(seeds=seeds, version=version, date=date).to_csv(readme.KEPT / "goals.csv", index=False)
+    reached = goals.goals(found).assign(seeds=seeds, version=version, date=date)
+    path = readme.KEPT / "goals.csv"
+    if path.exists():
+        reached = standing(reached, pd.read_csv(path))
+    reached.to_csv(path, index=False)
     readme.write()
+
+
+def standing(reached: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
+    """Return the goals; one of which this run says nothing, as none of its worlds was run, stays as it was."""
+    if list(reached["figure"]) != list(before["figure"]):
+        return reached  # other goals, or in another order: nothing stays
+    silent = (reached["n"] == 0).to_numpy()
+    return pd.concat([reached[~silent], before[silent]]).sort_index()
 
 
 def chosen(found: pd.DataFrame, cells: list[tuple[str, str]], first: int, seeds: int | None) -> pd.DataFrame:
