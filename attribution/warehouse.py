@@ -63,9 +63,9 @@ def count_table(
 
     Examples
     --------
-    >>> import ibis, pandas as pd
-    >>> log = pd.DataFrame({"ts": pd.to_datetime(["2026-02-08T20:41:00.9Z", "2026-02-08T20:41:02.0Z"])})
-    >>> count_table(ibis.memtable(log)).total.ravel()
+    >>> import ibis, pyarrow as pa
+    >>> seconds = pa.array([1770583260, 1770583262]).cast(pa.timestamp("s", tz="UTC"))
+    >>> count_table(ibis.memtable(pa.table({"ts": seconds}))).total.ravel()
     array([1., 0., 1.])
     """
     ledger = Ledger("table")
@@ -177,7 +177,8 @@ def _expression(
         same = ibis.window(group_by=events.id, order_by=["time", *LABELS])
         events = events.mutate(first=(ibis.row_number().over(same) == 0).cast("int64"))
         counted = {"n": lambda cells: cells.first.sum(), "m": lambda cells: cells.count()}
-    bins = (events.time.truncate("s").epoch_seconds() // step).cast("int64")
+    moment: Any = events.time
+    bins = (moment.truncate("s").epoch_seconds() // step).cast("int64")
     return events.mutate(bin=bins).group_by("bin", *LABELS).agg(**counted).order_by("bin", *LABELS)
 
 
