@@ -36,24 +36,41 @@ class Feed(Protocol):
 
     Attributes
     ----------
-    history
-        Counts of the bins before the feed begins.
     origin
         Nanoseconds since 1970, UTC: where the feed begins.
-    labels, numbers
-        Of its events (without sources: it brings counts); (S,) the last number each source gave before ``origin``.
     speed
         Seconds of the event in a second of the clock.
-    tables
-        Canonical tables by name: ``airings`` and ``context`` (known ahead), ``social`` and ``audience``.
+    met
+        Labels are met on the way: ``labels`` and ``numbers`` grow, and there is no history.
     """
 
-    history: Counts
     origin: int
-    labels: Labels
-    numbers: np.ndarray
     speed: float
-    tables: dict[str, pd.DataFrame]
+    met: bool
+
+    @property
+    def history(self) -> Counts:
+        """Counts of the bins before the feed begins."""
+        ...
+
+    @property
+    def labels(self) -> Labels:
+        """Of its events, as far as they are known; without sources: it brings counts."""
+        ...
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """(S,) the last number each source gave before ``origin``."""
+        ...
+
+    @property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Canonical tables by name: airings and context (known ahead), social and audience, as far as there are rows."""
+        ...
+
+    def moment(self, elapsed_s: float) -> int:
+        """Return the event's time (ns since 1970, UTC) so long after the beginning: latencies are measured by it."""
+        ...
 
     def poll(self, elapsed_s: float) -> Iterator[Delivery]:
         """Yield what is new ``elapsed_s`` seconds of the clock after the beginning."""
@@ -113,6 +130,7 @@ class SimulatedFeed:
         self.history = world.counts.between(end=begin + pd.Timedelta(seconds=second))
         self.labels = labels(world.scenario)
         self.numbers = world.traffic.sent[:second].sum(axis=0)
+        self.met = False
         self.speed = _positive(speed)
         self.tables = {name: getattr(world, name) for name in TABLES}
         self._end = begin.value + world.scenario.seconds * SECOND
@@ -123,6 +141,10 @@ class SimulatedFeed:
         self._taken = 0
         self._over = False
 
+    def moment(self, elapsed_s: float) -> int:
+        """Return the event's time, ns since 1970, ``elapsed_s`` seconds of the clock after the beginning."""
+        return _moment(self, elapsed_s)
+
     @property
     def ended(self) -> bool:
         """Whether everything has been delivered."""
@@ -130,7 +152,7 @@ class SimulatedFeed:
 
     def poll(self, elapsed_s: float) -> Iterator[Delivery]:
         """Yield the events that are due, second by second."""
-        until = min(self.origin + round(elapsed_s * self.speed * SECOND), self._end)
+        until = min(self.moment(elapsed_s), self._end)
         while self._second + SECOND <= until:
             yield Delivery(self._second + SECOND, self._due_by(self._second + SECOND))
             self._second, self._batch = self._second + SECOND, None
@@ -194,10 +216,11 @@ class ReplayFeed:
         self.origin = begin.value
         self.labels = Labels(sources=(), regions=counts.regions, channels=counts.channels, devices=counts.devices)
         self.numbers = np.zeros(0, np.int64)
+        self.met = False
         self.speed = _positive(speed)
         given = dict(zip(TABLES, (airings, context, social, audience), strict=True))
         self.tables = {
-            name: (_nothing(name) if table is None else table).sort_values(
+            name: (no_table(name) if table is None else table).sort_values(
                 "start" if name in {"airings", "context"} else "time", kind="stable", ignore_index=True
             )
             for name, table in given.items()
@@ -206,6 +229,10 @@ class ReplayFeed:
         self._done = len(self.history.start)
         self._ends = counts.start.astype(np.int64) + np.round(counts.width * SECOND).astype(np.int64)
 
+    def moment(self, elapsed_s: float) -> int:
+        """Return the event's time, ns since 1970, ``elapsed_s`` seconds of the clock after the beginning."""
+        return _moment(self, elapsed_s)
+
     @property
     def ended(self) -> bool:
         """Whether every bin has been delivered."""
@@ -213,7 +240,7 @@ class ReplayFeed:
 
     def poll(self, elapsed_s: float) -> Iterator[Delivery]:
         """Yield the bins that are over."""
-        until = min(self.origin + round(elapsed_s * self.speed * SECOND), int(self._ends[-1]))
+        until = min(self.moment(elapsed_s), int(self._ends[-1]))
         low, self._done = self._done, max(self._done, int(np.searchsorted(self._ends, until, side="right")))
         if self._done > low:
             begin = pd.Timestamp(self._counts.start[low], tz="UTC")
@@ -222,12 +249,16 @@ class ReplayFeed:
             yield Delivery(until)
 
 
+def _moment(feed: SimulatedFeed | ReplayFeed, elapsed_s: float) -> int:
+    return feed.origin + round(elapsed_s * feed.speed * SECOND)
+
+
 def _positive(speed: float) -> float:
     if not 0 < speed < np.inf:
         raise ValueError(f"speed is {speed}; choose a positive number of event seconds in a second")
     return float(speed)
 
 
-def _nothing(name: str) -> pd.DataFrame:
-    """Empty canonical table."""
+def no_table(name: str) -> pd.DataFrame:
+    """Empty canonical table of a name."""
     return normalise(pd.DataFrame({n: pd.DatetimeIndex([], tz="UTC") for n in ("start", "end", "time")}), name)

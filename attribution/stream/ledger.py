@@ -43,14 +43,19 @@ class Ledger:
         (S,) the last number each source gave before ``origin``.
     kind
         The kind of event that is counted; the others only prove that nothing is missing.
+    met
+        Labels and the first bin are met on the way: `grow` makes room, bins before the first event are not counts, and
+        labels are handed over in alphabetical order.
     """
 
-    def __init__(self, history: Counts, origin: int, labels: Labels, numbers: np.ndarray, kind: str) -> None:
+    def __init__(
+        self, history: Counts, origin: int, labels: Labels, numbers: np.ndarray, kind: str, *, met: bool = False
+    ) -> None:
         self._whole = [history]
         self._origin = origin
-        self._labels = labels
-        self._kind = labels.kinds.index(kind) if kind in labels.kinds else -1
-        self._beats = "heartbeat" in labels.kinds
+        self._met = met
+        self._name = kind
+        self._say(labels)
         sources = len(labels.sources)
         self._values = np.zeros((64, *history.values.shape[1:]), np.int64)
         self._received = np.zeros((64, sources), np.int64)
@@ -62,6 +67,22 @@ class Ledger:
         self._closed = 0
         self._received_all = self._duplicate = self._late = 0
         self._revised: list[np.ndarray] = []
+        self._numbered = True
+
+    def _say(self, labels: Labels) -> None:
+        self._labels = labels
+        self._kind = labels.kinds.index(self._name) if self._name in labels.kinds else -1
+        self._beats = "heartbeat" in labels.kinds
+
+    @property
+    def labels(self) -> Labels:
+        """Of the events so far."""
+        return self._labels
+
+    @property
+    def numbered(self) -> bool:
+        """Whether every event carried a number: else nobody knows how many are missing."""
+        return self._numbered
 
     @property
     def tally(self) -> Tally:
@@ -73,6 +94,29 @@ class Ledger:
     def closed(self) -> int:
         """How many bins of 1 s are over."""
         return self._closed
+
+    def grow(self, labels: Labels, numbers: np.ndarray) -> None:
+        """Make room for labels that follow those known; there is no history then. ``numbers`` as at the beginning."""
+        old = len(self._high)
+        self._say(labels)
+        room = (len(self._values), len(labels.regions), len(labels.channels), len(labels.devices))
+        self._values = _padded(self._values, room)
+        self._received = _padded(self._received, (room[0], len(labels.sources)))
+        self._missing = _padded(self._missing, (room[0], len(labels.sources)))
+        self._serves = _padded(self._serves, (len(labels.sources), room[1]))
+        self._high = np.concatenate([self._high, numbers[old:].astype(np.int64)])
+        self._last_row = np.concatenate([self._last_row, np.full(len(numbers) - old, -1)])
+        self._gaps += [np.zeros((2, 0), np.int64) for _ in range(len(numbers) - old)]
+        self._whole = [
+            replace(
+                self._whole[0],
+                values=np.zeros((0, *room[1:])),
+                completeness=np.zeros((0, room[1])),
+                regions=labels.regions,
+                channels=labels.channels,
+                devices=labels.devices,
+            )
+        ]
 
     def append(self, counts: Counts) -> None:
         """Add bins that were counted elsewhere."""
@@ -100,6 +144,13 @@ class Ledger:
         fresh = np.zeros(len(row), bool)
         for source in np.unique(batch.source):
             mine = np.flatnonzero(batch.source == source)
+            blank = batch.seq[mine] == 0
+            if blank.any():
+                self._numbered = False
+                fresh[mine[blank]] = True
+                mine = mine[~blank]
+            if not len(mine):
+                continue
             fresh[mine] = self._admit(int(source), batch.seq[mine].astype(np.int64), row[mine])
         if not fresh.all():
             batch, row = take(batch, fresh), row[fresh]
@@ -178,16 +229,20 @@ class Ledger:
 
     def counts(self) -> Counts:
         """Return the history and the closed bins: a copy, which late events do not change any more."""
-        n = self._closed
-        received, missing = self._received[:n] @ self._serves, self._missing[:n] @ self._serves
-        values = self._values[:n].astype(float)
-        completeness = np.ones(received.shape)
+        n, first = self._closed, 0
+        if self._met:
+            heard = self._received[:n].any(axis=1)
+            first = int(heard.argmax()) if heard.any() else n
+        received, missing = self._received[first:n] @ self._serves, self._missing[first:n] @ self._serves
+        values, sent = self._values[first:n].astype(float), received + missing
+        completeness = received / np.maximum(sent, 1)
         if self._beats:
-            completeness = received / np.maximum(received + missing, 1)
             values[received == 0] = np.nan
-        start = (self._origin + np.arange(n) * SECOND).astype("datetime64[ns]")
-        live = replace(self._whole[0], start=start, width=np.ones(n), values=values, completeness=completeness)
-        return _joined([*self._whole, live])
+        else:
+            completeness[sent == 0] = 1.0
+        start = (self._origin + np.arange(first, n) * SECOND).astype("datetime64[ns]")
+        live = replace(self._whole[0], start=start, width=np.ones(n - first), values=values, completeness=completeness)
+        return live.ordered() if self._met else _joined([*self._whole, live])
 
     def _reserve(self, rows: int) -> None:
         """Double the room until it holds ``rows`` bins of 1 s."""
@@ -198,6 +253,11 @@ class Ledger:
         for name in ("_values", "_received", "_missing"):
             array = getattr(self, name)
             setattr(self, name, np.concatenate([array, np.zeros((more, *array.shape[1:]), array.dtype)]))
+
+
+def _padded(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Put zeros behind, along every axis."""
+    return np.pad(array, [(0, new - old) for new, old in zip(shape, array.shape, strict=True)])
 
 
 def _joined(parts: list[Counts]) -> Counts:

@@ -1,0 +1,189 @@
+"""A feed of what arrives: frames of an inbox or of a growing file, counted by the time they carry."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from attribution.counts import Counts
+from attribution.emission import take
+from attribution.intake import CONVERSIONS, MAX_CELLS
+from attribution.stream.feeds import SECOND, TABLES, Delivery, no_table
+from attribution.stream.roll import Roll
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from attribution.events import EventBatch, Labels
+    from attribution.stream.wire import Frame
+
+SETTLE_S = 2.0
+"""A second is over when an event of so many seconds later has come: events overtake each other on their way."""
+FUTURE_S = 2.0
+"""An event from further ahead of our clock is set aside: its own clock is wrong."""
+BEFORE_S = 120
+"""Events so much older than the first one are still counted."""
+
+
+class ArrivalFeed:
+    """Events as they arrive. The newest of them is the feed's clock, so that what it shows depends on nothing else.
+
+    Without events no second passes: nobody knows then whether nothing happened or nothing came.
+
+    Parameters
+    ----------
+    take
+        Returns the frames that came since it was last asked.
+    tables
+        Functions that return the canonical tables as far as they are known, by name; absent ones are empty.
+    kind
+        Kind of event that is counted; by default, of those in the first frames, the usual name of a conversion.
+    settle_s
+        A second is over when an event of so many seconds later has come.
+    now
+        Nanoseconds since 1970: the clock that tells events of the future.
+
+    Raises
+    ------
+    ValueError
+        When ``settle_s`` is negative.
+
+    Examples
+    --------
+    >>> from attribution.stream.wire import lines
+    >>> came = [[lines(b'{"time": 1770583260}')[0]], []]
+    >>> feed = ArrivalFeed(lambda: came.pop(0))
+    >>> feed.begin(), feed.kind, feed.labels.regions
+    (True, 'conversion', ('all',))
+    """
+
+    met = True
+    speed = 1.0
+
+    def __init__(
+        self,
+        take: Callable[[], list[Frame]],
+        *,
+        tables: Mapping[str, Callable[[], pd.DataFrame]] | None = None,
+        kind: str | None = None,
+        settle_s: float = SETTLE_S,
+        now: Callable[[], int] = time.time_ns,
+    ) -> None:
+        if not 0 <= settle_s < np.inf:
+            raise ValueError(f"settle_s is {settle_s}; choose 0 s or more")
+        self._take = take
+        self._given = dict(tables or {})
+        self._wanted = kind
+        self._settle = round(settle_s * SECOND)
+        self._now = now
+        self._roll = Roll()
+        self._lost: Counter[str] = Counter()
+        self._waiting: list[EventBatch] = []
+        self._newest = self._until = 0
+        self._last = self._over = False
+        self.kind = kind or "conversion"
+        self.origin = 0
+
+    @property
+    def labels(self) -> Labels:
+        """Of the events so far."""
+        return self._roll.labels
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """(S,) the number before the first of each source."""
+        return self._roll.numbers
+
+    @property
+    def history(self) -> Counts:
+        """No bin."""
+        labels = self.labels
+        axes = len(labels.regions), len(labels.channels), len(labels.devices)
+        return Counts(
+            start=np.empty(0, "datetime64[ns]"),
+            width=np.empty(0),
+            values=np.empty((0, *axes)),
+            completeness=np.empty((0, axes[0])),
+            regions=labels.regions,
+            channels=labels.channels,
+            devices=labels.devices,
+            kind=self.kind,
+        )
+
+    @property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Canonical tables as far as they are known."""
+        return {name: self._given[name]() if name in self._given else no_table(name) for name in TABLES}
+
+    @property
+    def rejected(self) -> Counter[str]:
+        """Events that could not be counted, by reason."""
+        return self._lost + self._roll.rejected
+
+    @property
+    def ended(self) -> bool:
+        """Whether `finish` was called and everything has been delivered."""
+        return self._over
+
+    def begin(self) -> bool:
+        """Look whether the first events have come, and settle where the feed begins and what it counts."""
+        if not self.origin:
+            self._waiting = [batch for batch in map(self._roll.admit, self._take()) if len(batch)]
+            present = [self._present(batch) for batch in self._waiting]
+            self._waiting = [batch for batch in present if len(batch)]
+            if self._waiting:
+                first = min(int(batch.time.min()) for batch in self._waiting)
+                self.origin = self._until = (first // SECOND - BEFORE_S) * SECOND
+                usual = [name for name in CONVERSIONS if name in self.labels.kinds]
+                self.kind = self._wanted or (usual or ["conversion"])[0]
+        return self.origin > 0
+
+    def finish(self) -> None:
+        """Let the next poll be the last: it delivers what is left and closes every second."""
+        self._last = True
+
+    def moment(self, elapsed_s: float) -> int:  # noqa: ARG002  this feed has a clock of its own
+        """Return the time now: events are from the present."""
+        return self._now()
+
+    def poll(self, elapsed_s: float) -> Iterator[Delivery]:  # noqa: ARG002  as above
+        """Yield what has arrived, frame by frame."""
+        waiting, self._waiting = self._waiting, []
+        last = self._last
+        for batch in waiting:
+            yield self._delivered(batch)
+        for frame in self._take():
+            yield self._delivered(self._placed(self._present(self._roll.admit(frame))))
+        if last and not self._over:
+            self._over = True
+            self._until = max(self._until, (self._newest // SECOND + 1) * SECOND)
+            yield Delivery(self._until)
+
+    def _delivered(self, batch: EventBatch) -> Delivery:
+        if len(batch):
+            self._newest = max(self._newest, int(batch.time.max()))
+            self._until = max(self._until, self._newest - self._settle)
+        return Delivery(self._until, batch)
+
+    def _present(self, batch: EventBatch) -> EventBatch:
+        """Set aside what comes from the future."""
+        return self._keep(batch, batch.time <= self._now() + round(FUTURE_S * SECOND), "time is in the future")
+
+    def _placed(self, batch: EventBatch) -> EventBatch:
+        """Set aside what lies before the first second, or so far off that the seconds between would not fit."""
+        labels = self.labels
+        cells = max(len(labels.regions) * len(labels.channels) * len(labels.devices), 1)
+        batch = self._keep(batch, batch.time >= self.origin, "time lies before the beginning")
+        return self._keep(
+            batch, batch.time < self.origin + MAX_CELLS // cells * SECOND, "time is far from the beginning"
+        )
+
+    def _keep(self, batch: EventBatch, good: np.ndarray, reason: str) -> EventBatch:
+        if good.all():
+            return batch
+        self._lost[reason] += int(len(good) - good.sum())
+        return take(batch, good)
