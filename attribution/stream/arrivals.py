@@ -95,8 +95,8 @@ class ArrivalFeed:
 
     @property
     def numbers(self) -> np.ndarray:
-        """(S,) the number before the first of each source."""
-        return self._roll.numbers
+        """(S,) all -1: unknown, as a file may begin anywhere; the first number of a source begins."""
+        return np.full(len(self.labels.sources), -1)
 
     @property
     def history(self) -> Counts:

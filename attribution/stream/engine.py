@@ -89,9 +89,9 @@ class Metrics:
         Since the first tick.
     buffer_events, buffer_ms
         What waited for the last tick, and how long the oldest of it waited.
-    received, dropped, duplicate, late
+    received, dropped, duplicate, late, refused
         Events since the feed began: counted once; missing by their numbers; repeated and left out; counted into a bin
-        that was closed already.
+        that was closed already; left out because their number is absurd.
     accuracy
         Events counted exactly once over those sent; NaN where a source does not number its events: nobody knows then.
     """
@@ -108,6 +108,7 @@ class Metrics:
     dropped: int = 0
     duplicate: int = 0
     late: int = 0
+    refused: int = 0
     accuracy: float = math.nan
 
 

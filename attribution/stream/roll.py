@@ -16,8 +16,6 @@ MOST = {"regions": 5000, "channels": 256, "devices": 256, "kinds": 256}
 """Labels of each; more of them are rather an identifier in the wrong column."""
 SOURCES, CELLS = 4096, 10_000
 """Numberings; and regions x channels x devices, which every second has a place for."""
-JOINED, JUMP = 1000, 10_000_000
-"""A source first heard with a number above JOINED has begun before us; a number this far ahead is a mistake."""
 UNMET = -2
 KEPT = 64
 """Dictionaries whose translation is remembered."""
@@ -40,11 +38,8 @@ class Roll:
 
     def __init__(self) -> None:
         self.rejected: Counter[str] = Counter()
-        self.numbers = np.empty(0, np.int64)
-        """(S,) the number before the first of each source; 0 where it does not number."""
-        self._high = np.empty(0, np.int64)
         self._codes: dict[str, dict[str, int]] = {name: {} for name in ("sources", *MOST)}
-        self._labels = Labels((), (), (), (), ())
+        self._labels = Labels(**dict.fromkeys(self._codes, ()))
         self._known: dict[tuple[int, ...], tuple[Frame, np.ndarray, np.ndarray]] = {}
 
     @property
@@ -57,11 +52,8 @@ class Roll:
         source_of, cell_of = self._translation(frame)
         cells, sources = cell_of[frame.rows["cell"]], source_of[frame.rows["source"]]
         good = (cells[:, 0] >= 0) & (sources >= 0)
-        self._reject("too many labels", good)
-        seq = frame.rows["seq"]
-        near = self._near(seq, sources, good)
-        self._reject("number is far ahead", near | ~good)
-        good &= near
+        if not good.all():
+            self.rejected["too many labels"] += int(len(good) - good.sum())
         whole = good.all()
         rows = frame.rows if whole else frame.rows[good]
         region, channel, device, kind = (cells if whole else cells[good]).T
@@ -76,28 +68,6 @@ class Roll:
             weight=np.ascontiguousarray(rows["weight"]),
             labels=self._labels,
         )
-
-    def _reject(self, reason: str, good: np.ndarray) -> None:
-        lost = int(len(good) - good.sum())
-        if lost:
-            self.rejected[reason] += lost
-
-    def _near(self, seq: np.ndarray, sources: np.ndarray, good: np.ndarray) -> np.ndarray:
-        """(n,) which numbers are believable; and where a source that is new begins."""
-        near = seq < 2**62
-        for source in np.unique(sources[good]):
-            mine = np.flatnonzero((sources == source) & near & (seq > 0))
-            if not len(mine):
-                continue
-            own = seq[mine].astype(np.int64)
-            if self._high[source] < 0:
-                first = int(own.min())
-                self.numbers[source] = self._high[source] = first - 1 if first > JOINED else 0
-            far = own > self._high[source] + JUMP
-            near[mine[far]] = False
-            if not far.all():
-                self._high[source] = max(self._high[source], int(own[~far].max()))
-        return near
 
     def _translation(self, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
         """Codes of the frame's sources (S,) and cells (m, 4) in the roll: of those in use; -1 where there is no place."""
@@ -115,7 +85,7 @@ class Roll:
             codes = zip(MOST, frame.cells[i].tolist(), strict=True)
             cells[i] = self._place([getattr(frame.labels, name)[code] for name, code in codes])
         if met != sum(map(len, self._codes.values())):
-            self._labels = Labels(*(tuple(known) for known in self._codes.values()))
+            self._labels = Labels(**{name: tuple(known) for name, known in self._codes.items()})
         return sources, cells
 
     def _place(self, names: list[str]) -> tuple[int, ...]:
@@ -132,7 +102,6 @@ class Roll:
             return known[label]
         if len(known) >= SOURCES:
             return -1
-        self._high, self.numbers = np.r_[self._high, -1], np.r_[self.numbers, 0]
         return known.setdefault(label, len(known))
 
 
