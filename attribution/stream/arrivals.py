@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from attribution.counts import Counts
-from attribution.emission import take
 from attribution.intake import CONVERSIONS, MAX_CELLS
+from attribution.moments import FIRST
 from attribution.stream.feeds import SECOND, TABLES, Delivery, no_table
 from attribution.stream.roll import Roll
 
@@ -82,7 +83,7 @@ class ArrivalFeed:
         self._now = now
         self._roll = Roll()
         self._lost: Counter[str] = Counter()
-        self._waiting: list[EventBatch] = []
+        self._batches: list[EventBatch] = []
         self._newest = self._until = 0
         self._last = self._over = False
         self.kind = kind or "conversion"
@@ -132,12 +133,11 @@ class ArrivalFeed:
     def begin(self) -> bool:
         """Look whether the first events have come, and settle where the feed begins and what it counts."""
         if not self.origin:
-            self._waiting = [batch for batch in map(self._roll.admit, self._take()) if len(batch)]
-            present = [self._present(batch) for batch in self._waiting]
-            self._waiting = [batch for batch in present if len(batch)]
-            if self._waiting:
-                first = min(int(batch.time.min()) for batch in self._waiting)
+            waiting = [frame for frame in map(self._present, self._take()) if len(frame)]
+            if waiting:
+                first = min(int(frame.rows["time"].min()) for frame in waiting)
                 self.origin = self._until = (first // SECOND - BEFORE_S) * SECOND
+                self._batches = [self._roll.admit(frame) for frame in waiting]
                 usual = [name for name in CONVERSIONS if name in self.labels.kinds]
                 self.kind = self._wanted or (usual or ["conversion"])[0]
         return self.origin > 0
@@ -146,18 +146,18 @@ class ArrivalFeed:
         """Let the next poll be the last: it delivers what is left and closes every second."""
         self._last = True
 
-    def moment(self, elapsed_s: float) -> int:  # noqa: ARG002  this feed has a clock of its own
+    def moment(self, elapsed_s: float) -> int:
         """Return the time now: events are from the present."""
         return self._now()
 
-    def poll(self, elapsed_s: float) -> Iterator[Delivery]:  # noqa: ARG002  as above
+    def poll(self, elapsed_s: float) -> Iterator[Delivery]:
         """Yield what has arrived, frame by frame."""
-        waiting, self._waiting = self._waiting, []
+        batches, self._batches = self._batches, []
         last = self._last
-        for batch in waiting:
+        for batch in batches:
             yield self._delivered(batch)
         for frame in self._take():
-            yield self._delivered(self._placed(self._present(self._roll.admit(frame))))
+            yield self._delivered(self._roll.admit(self._placed(self._present(frame))))
         if last and not self._over:
             self._over = True
             self._until = max(self._until, (self._newest // SECOND + 1) * SECOND)
@@ -169,21 +169,22 @@ class ArrivalFeed:
             self._until = max(self._until, self._newest - self._settle)
         return Delivery(self._until, batch)
 
-    def _present(self, batch: EventBatch) -> EventBatch:
-        """Set aside what comes from the future."""
-        return self._keep(batch, batch.time <= self._now() + round(FUTURE_S * SECOND), "time is in the future")
+    def _present(self, frame: Frame) -> Frame:
+        """Set aside what comes from the future, or from before this epoch of clocks."""
+        time = frame.rows["time"]
+        frame = self._keep(frame, time <= self._now() + round(FUTURE_S * SECOND), "time is in the future")
+        return self._keep(frame, frame.rows["time"] >= FIRST, "time lies before 1971")
 
-    def _placed(self, batch: EventBatch) -> EventBatch:
+    def _placed(self, frame: Frame) -> Frame:
         """Set aside what lies before the first second, or so far off that the seconds between would not fit."""
         labels = self.labels
         cells = max(len(labels.regions) * len(labels.channels) * len(labels.devices), 1)
-        batch = self._keep(batch, batch.time >= self.origin, "time lies before the beginning")
-        return self._keep(
-            batch, batch.time < self.origin + MAX_CELLS // cells * SECOND, "time is far from the beginning"
-        )
+        end = self.origin + MAX_CELLS // cells * SECOND
+        frame = self._keep(frame, frame.rows["time"] >= self.origin, "time lies before the beginning")
+        return self._keep(frame, frame.rows["time"] < end, "time is far from the beginning")
 
-    def _keep(self, batch: EventBatch, good: np.ndarray, reason: str) -> EventBatch:
+    def _keep(self, frame: Frame, good: np.ndarray, reason: str) -> Frame:
         if good.all():
-            return batch
+            return frame
         self._lost[reason] += int(len(good) - good.sum())
-        return take(batch, good)
+        return replace(frame, rows=frame.rows[good])

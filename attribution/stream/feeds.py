@@ -65,7 +65,7 @@ class Feed(Protocol):
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
-        """Canonical tables by name: airings and context (known ahead), social and audience, as far as there are rows."""
+        """Canonical tables by name: airings and context (known ahead), social and audience (as far as they go)."""
         ...
 
     def moment(self, elapsed_s: float) -> int:

@@ -68,6 +68,7 @@ class Ledger:
         self._received_all = self._duplicate = self._late = self._refused = 0
         self._revised: list[np.ndarray] = []
         self._numbered = True
+        self._first = 0 if not met else np.iinfo(np.int64).max
 
     def _say(self, labels: Labels) -> None:
         self._labels = labels
@@ -147,6 +148,7 @@ class Ledger:
         if not fresh.all():
             batch, row = take(batch, fresh), row[fresh]
         self._received_all += len(row)
+        self._first = min(self._first, int(row.min())) if len(row) else self._first
         late = row[row < self._closed]
         self._late += len(late)
         if len(late):
@@ -173,17 +175,15 @@ class Ledger:
 
     def rates(self, first: int, last: int) -> np.ndarray:
         """(n, R) counts of the bins ``[first, last)`` of 1 s; those below 0 are the last of the history."""
-        live = self._values[max(first, 0) : last].sum(axis=(2, 3)).astype(float)
-        if first >= 0:
+        live = self._values[max(first, min(self._first, last)) : last].sum(axis=(2, 3)).astype(float)
+        if first >= 0 or self._met:
             return live
         return np.concatenate([self._whole[0].total[first:], live])
 
     def counts(self) -> Counts:
         """Return the history and the closed bins: a copy, which late events do not change any more."""
-        n, first = self._closed, 0
-        if self._met:
-            heard = self._received[:n].any(axis=1)
-            first = int(heard.argmax()) if heard.any() else n
+        n = self._closed
+        first = min(self._first, n)
         received, missing = self._received[first:n] @ self._serves, self._missing[first:n] @ self._serves
         values, sent = self._values[first:n].astype(float), received + missing
         completeness = received / np.maximum(sent, 1)

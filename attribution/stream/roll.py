@@ -48,7 +48,7 @@ class Roll:
         return self._labels
 
     def admit(self, frame: Frame) -> EventBatch:
-        """Return the events of a frame under the codes of the roll; those that cannot be counted are in ``rejected``."""
+        """Return the events of a frame under the codes of the roll; those without a place are in ``rejected``."""
         source_of, cell_of = self._translation(frame)
         cells, sources = cell_of[frame.rows["cell"]], source_of[frame.rows["source"]]
         good = (cells[:, 0] >= 0) & (sources >= 0)
@@ -70,7 +70,7 @@ class Roll:
         )
 
     def _translation(self, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
-        """Codes of the frame's sources (S,) and cells (m, 4) in the roll: of those in use; -1 where there is no place."""
+        """Codes in the roll of the frame's sources (S,) and cells (m, 4) that are in use; -1: there is no place."""
         key = (id(frame.labels), id(frame.epochs), id(frame.cells))
         if key not in self._known:
             if len(self._known) >= KEPT:
