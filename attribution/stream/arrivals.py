@@ -47,6 +47,8 @@ class ArrivalFeed:
         A second is over when an event of so many seconds later has come.
     now
         Nanoseconds since 1970: the clock that tells events of the future.
+    rejected
+        Returns what was rejected before it came here, by reason.
 
     Raises
     ------
@@ -73,6 +75,7 @@ class ArrivalFeed:
         kind: str | None = None,
         settle_s: float = SETTLE_S,
         now: Callable[[], int] = time.time_ns,
+        rejected: Callable[[], Counter[str]] = Counter,
     ) -> None:
         if not 0 <= settle_s < np.inf:
             raise ValueError(f"settle_s is {settle_s}; choose 0 s or more")
@@ -81,6 +84,7 @@ class ArrivalFeed:
         self._wanted = kind
         self._settle = round(settle_s * SECOND)
         self._now = now
+        self._before = rejected
         self._roll = Roll()
         self._lost: Counter[str] = Counter()
         self._batches: list[EventBatch] = []
@@ -123,7 +127,7 @@ class ArrivalFeed:
     @property
     def rejected(self) -> Counter[str]:
         """Events that could not be counted, by reason."""
-        return self._lost + self._roll.rejected
+        return self._before() + self._lost + self._roll.rejected
 
     @property
     def ended(self) -> bool:

@@ -174,7 +174,7 @@ class Engine:
     tick_s
         Seconds between two ticks of the thread.
     kind
-        Kind of event to count.
+        Kind of event to count; the feed's by default.
 
     Examples
     --------
@@ -192,12 +192,12 @@ class Engine:
     """
 
     def __init__(
-        self, feed: Feed, *, clock: Clock | None = None, tick_s: float = TICK_S, kind: str = "conversion"
+        self, feed: Feed, *, clock: Clock | None = None, tick_s: float = TICK_S, kind: str | None = None
     ) -> None:
         self._feed = feed
         self._clock = clock or SystemClock()
         self._tick_s = tick_s
-        self._ledger = Ledger(feed.history, feed.origin, feed.labels, feed.numbers, kind, met=feed.met)
+        self._ledger = Ledger(feed.history, feed.origin, feed.labels, feed.numbers, kind or feed.kind, met=feed.met)
         self._notices = Notices(feed.tables["airings"], feed.origin)
         self._log: list[LogEntry] = []
         self._ticks: deque[_Tick] = deque()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
@@ -42,11 +43,27 @@ class Feed(Protocol):
         Seconds of the event in a second of the clock.
     met
         Labels are met on the way: ``labels`` and ``numbers`` grow, and there is no history.
+    kind
+        Kind of event that is counted.
     """
 
     origin: int
     speed: float
     met: bool
+    kind: str
+
+    @property
+    def rejected(self) -> Counter[str]:
+        """Events that could not be counted, by reason."""
+        ...
+
+    def begin(self) -> bool:
+        """Whether the feed has begun; what it holds is not known before."""
+        ...
+
+    def finish(self) -> None:
+        """End it: what has arrived by the next poll is everything."""
+        ...
 
     @property
     def history(self) -> Counts:
@@ -98,7 +115,33 @@ def known_from(table: pd.DataFrame, name: str) -> np.ndarray:
     return time
 
 
-class SimulatedFeed:
+class _Known:
+    """What feeds have in common whose whole course is known beforehand."""
+
+    met = False
+    origin: int
+    speed: float
+    _over = False
+
+    @property
+    def rejected(self) -> Counter[str]:
+        """None."""
+        return Counter()
+
+    def begin(self) -> bool:
+        """Return True: it has begun."""
+        return True
+
+    def moment(self, elapsed_s: float) -> int:
+        """Return the event's time, ns since 1970, ``elapsed_s`` seconds of the clock after the beginning."""
+        return self.origin + round(elapsed_s * self.speed * SECOND)
+
+    def finish(self) -> None:
+        """End it now."""
+        self._over = True
+
+
+class SimulatedFeed(_Known):
     """A simulated event that happens now.
 
     What lies before ``start`` is handed over as counts, at once; from then on each event is made when it is due (at
@@ -121,6 +164,7 @@ class SimulatedFeed:
     """
 
     def __init__(self, world: World, *, start: pd.Timestamp | None = None, speed: float = 1.0) -> None:
+        self._world = world
         begin = world.scenario.begin
         offset = 0.0 if start is None else (start - begin).total_seconds()
         if not 0 <= offset < world.scenario.seconds:
@@ -129,8 +173,8 @@ class SimulatedFeed:
         self.origin = begin.value + second * SECOND
         self.history = world.counts.between(end=begin + pd.Timedelta(seconds=second))
         self.labels = labels(world.scenario)
+        self.kind = "conversion"
         self.numbers = world.traffic.sent[:second].sum(axis=0)
-        self.met = False
         self.speed = _positive(speed)
         self.tables = {name: getattr(world, name) for name in TABLES}
         self._end = begin.value + world.scenario.seconds * SECOND
@@ -139,11 +183,6 @@ class SimulatedFeed:
         self._batch: EventBatch | None = None
         self._due = np.empty(0, np.int64)
         self._taken = 0
-        self._over = False
-
-    def moment(self, elapsed_s: float) -> int:
-        """Return the event's time, ns since 1970, ``elapsed_s`` seconds of the clock after the beginning."""
-        return _moment(self, elapsed_s)
 
     @property
     def ended(self) -> bool:
@@ -163,6 +202,10 @@ class SimulatedFeed:
             for rest in self._events:  # late events, still on their way when the event ended
                 yield Delivery(until, self._ours(rest))
 
+    def at(self, start: pd.Timestamp, *, speed: float | None = None) -> SimulatedFeed:
+        """Make the same feed, entered at another moment, at another speed."""
+        return SimulatedFeed(self._world, start=start, speed=speed or self.speed)
+
     def _due_by(self, until: int) -> EventBatch | None:
         """Events of the present second that are due and were not taken; a late one is due when the second begins."""
         if self._batch is None:
@@ -177,7 +220,7 @@ class SimulatedFeed:
         return take(batch, ~old) if old.any() else batch
 
 
-class ReplayFeed:
+class ReplayFeed(_Known):
     """Recorded counts, as if they were being counted now: each bin arrives when it is over.
 
     Parameters
@@ -214,9 +257,9 @@ class ReplayFeed:
         begin = first if start is None else max(start, first)
         self.history = counts.between(end=begin)
         self.origin = begin.value
+        self.kind = counts.kind
         self.labels = Labels(sources=(), regions=counts.regions, channels=counts.channels, devices=counts.devices)
         self.numbers = np.zeros(0, np.int64)
-        self.met = False
         self.speed = _positive(speed)
         given = dict(zip(TABLES, (airings, context, social, audience), strict=True))
         self.tables = {
@@ -229,14 +272,10 @@ class ReplayFeed:
         self._done = len(self.history.start)
         self._ends = counts.start.astype(np.int64) + np.round(counts.width * SECOND).astype(np.int64)
 
-    def moment(self, elapsed_s: float) -> int:
-        """Return the event's time, ns since 1970, ``elapsed_s`` seconds of the clock after the beginning."""
-        return _moment(self, elapsed_s)
-
     @property
     def ended(self) -> bool:
         """Whether every bin has been delivered."""
-        return self._done == len(self._ends)
+        return self._over or self._done == len(self._ends)
 
     def poll(self, elapsed_s: float) -> Iterator[Delivery]:
         """Yield the bins that are over."""
@@ -248,9 +287,9 @@ class ReplayFeed:
         else:
             yield Delivery(until)
 
-
-def _moment(feed: SimulatedFeed | ReplayFeed, elapsed_s: float) -> int:
-    return feed.origin + round(elapsed_s * feed.speed * SECOND)
+    def at(self, start: pd.Timestamp, *, speed: float | None = None) -> ReplayFeed:
+        """Make the same feed, entered at another moment, at another speed."""
+        return ReplayFeed(self._counts, start=start, speed=speed or self.speed, **self.tables)
 
 
 def _positive(speed: float) -> float:

@@ -125,7 +125,7 @@ def test_the_counts_at_any_time_are_those_of_reading_what_was_written(tailed, fo
         append(path, text[done:cut])
         done = cut
         if engine is None and feed.begin():
-            engine = Engine(feed, clock=clock, kind=feed.kind)
+            engine = Engine(feed, clock=clock)
         engine.step()
         seen = engine.snapshot()
         whole = path.with_suffix(".so_far")
@@ -150,7 +150,7 @@ def test_numbers_tell_what_is_missing_and_what_is_repeated(tailed):
     rows = EventTail(tail)
     feed = ArrivalFeed(rows.take, now=LATER)
     assert feed.begin()
-    engine = Engine(feed, clock=ManualClock(), kind=feed.kind)
+    engine = Engine(feed, clock=ManualClock())
     engine.step()
     seen = engine.snapshot().metrics
     assert (seen.received, seen.dropped, seen.duplicate) == (2997, 3, 40)
@@ -185,7 +185,7 @@ def test_bad_rows_are_counted_under_their_reason_and_the_good_ones_are_all_there
     rows = EventTail(tail)
     feed = ArrivalFeed(rows.take, now=LATER)
     assert feed.begin()
-    engine = Engine(feed, clock=ManualClock(), kind=feed.kind)
+    engine = Engine(feed, clock=ManualClock())
     feed.finish()
     engine.step()
     seen = engine.snapshot()
@@ -206,7 +206,7 @@ def test_random_bytes_in_a_file_stop_nothing(tailed, form):
     path.write_bytes(text)
     feed = ArrivalFeed(rows.take, now=LATER)
     assert feed.begin()
-    engine = Engine(feed, clock=ManualClock(), kind=feed.kind)
+    engine = Engine(feed, clock=ManualClock())
     lines = text.splitlines(keepends=True)[1:]
     for _ in range(200):
         line = bytearray(rng.choice(lines))
