@@ -244,17 +244,17 @@ def _admit(
                 j = at[s] + size[s]
                 pool[0, j], pool[1, j], pool[2, j] = gap, q - 1, charged
                 size[s] += 1
-                _charge(charges, filled, s, charged, q - gap)
+                _charge(charges, filled, s, int(charged), int(q - gap))
             high[s], latest[s] = q, when
             status[i] = NEW
         else:
-            j = _holder(pool[0], at[s], at[s] + size[s], q)
+            j = _holder(pool[0], int(at[s]), int(at[s] + size[s]), q)
             if j < at[s] or q > pool[1, j]:
                 status[i] = REPEATED
                 continue
             if not _spare(s, pool, at, room, size, end):
                 return i
-            j = _holder(pool[0], at[s], at[s] + size[s], q)
+            j = _holder(pool[0], int(at[s]), int(at[s] + size[s]), q)
             _fill(s, q, when, j, charges, filled, pool, at, size)
             status[i] = FILLED
     return n
