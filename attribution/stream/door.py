@@ -24,7 +24,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from attribution.stream.inbox import Full
+from attribution.stream.keeping import Refused
 from attribution.stream.wire import LARGEST, Unreadable, decode, lines
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ SMALL = 16_384
 """Bytes of JSON read at once; more is read in a thread, so that other senders are not held up."""
 
 
-class Refused(Exception):  # noqa: N818  becomes an answer
+class TurnedAway(Exception):  # noqa: N818  becomes an answer
     """A request that is answered without being taken.
 
     Attributes
@@ -121,7 +121,7 @@ class Door:
         """Take the events of one body."""
         try:
             status, said, headers = await self._taken(request)
-        except Refused as error:
+        except TurnedAway as error:
             self.rejected[error.reason] += 1
             status, said, headers = error.status, {"error": str(error), "reasons": {error.reason: 1}}, error.headers
         except ClientDisconnect:
@@ -164,14 +164,16 @@ class Door:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind not in LINES | FRAMES:
             known = "application/x-ndjson (a JSON object a line) or application/vnd.event-command.frame"
-            raise Refused(415, "content type", f"Content-Type is {kind[:60]!r}; send {known}")
+            raise TurnedAway(415, "content type", f"Content-Type is {kind[:60]!r}; send {known}")
         try:
             with anyio.fail_after(PATIENCE_S):
                 body = await self._body(request)
         except TimeoutError:
-            raise Refused(408, "too slow", f"the body took longer than {PATIENCE_S:g} s; send less at once") from None
+            raise TurnedAway(
+                408, "too slow", f"the body took longer than {PATIENCE_S:g} s; send less at once"
+            ) from None
         if not body:
-            raise Refused(400, "empty", "the body is empty; send at least one event")
+            raise TurnedAway(400, "empty", "the body is empty; send at least one event")
         frame, lost = await self._read(body, kind)
         self.rejected.update(lost)
         said: dict[str, Any] = {"accepted": len(frame), "rejected": sum(lost.values()), "reasons": dict(lost)}
@@ -185,12 +187,10 @@ class Door:
         """Hand a frame to the sink; what it has no place for is the sender's to keep."""
         try:
             return self._sink.offer(frame)
-        except Full as error:
-            after = {"Retry-After": str(max(1, round(error.retry_s)))}
-            raise Refused(429, "queue is full", str(error), after) from None
-        except OSError:
-            logging.getLogger(__name__).exception("the sink has stopped")
-            raise Refused(503, "not kept", "events cannot be kept now; send again", {"Retry-After": "10"}) from None
+        except Refused as error:
+            busy = error.reason == "busy"
+            after = {"Retry-After": "1" if busy else "10"}
+            raise TurnedAway(429 if busy else 503, "queue is full" if busy else "not kept", str(error), after) from None
 
     def _admit(self, request: Request) -> None:
         """Refuse strangers, in the same time whatever they show, and bodies that say they are too large."""
@@ -199,13 +199,13 @@ class Door:
             same = hmac.compare_digest(shown.strip().encode("utf-8", "replace"), self._token)
             if scheme.lower() != "bearer" or not same:
                 remedy = "show the token as Authorization: Bearer TOKEN"
-                raise Refused(401, "no token", remedy, {"WWW-Authenticate": "Bearer"})
+                raise TurnedAway(401, "no token", remedy, {"WWW-Authenticate": "Bearer"})
         length = request.headers.get("content-length", "0")
         if not length.isdecimal() or int(length[:20]) > self._limit:
             raise self._large()
 
-    def _large(self) -> Refused:
-        return Refused(
+    def _large(self) -> TurnedAway:
+        return TurnedAway(
             413, "too large", f"a body holds at most {self._limit:,} bytes, also unpacked; send less at once"
         )
 
@@ -213,7 +213,7 @@ class Door:
         """Receive the body, and unpack it on the way: it is never larger in memory than the limit."""
         packed = request.headers.get("content-encoding", "identity").strip().lower()
         if packed not in {"identity", "gzip", ""}:
-            raise Refused(415, "encoding", f"Content-Encoding is {packed[:60]!r}; send gzip, or none")
+            raise TurnedAway(415, "encoding", f"Content-Encoding is {packed[:60]!r}; send gzip, or none")
         unpack = _Gunzip(self._limit) if packed == "gzip" else None
         parts, size, came = [], 0, 0
         async for chunk in request.stream():
@@ -225,7 +225,7 @@ class Door:
                 raise self._large()
             parts.append(part)
         if unpack is not None and came and not unpack.whole:
-            raise Refused(400, "gzip is damaged", "the body is no whole gzip stream; send it again")
+            raise TurnedAway(400, "gzip is damaged", "the body is no whole gzip stream; send it again")
         return b"".join(parts)
 
     @staticmethod
@@ -234,7 +234,7 @@ class Door:
             try:
                 return decode(body), Counter()
             except Unreadable as error:
-                raise Refused(400, error.reason, str(error)) from None
+                raise TurnedAway(400, error.reason, str(error)) from None
         return lines(body) if len(body) <= SMALL else await run_sync(lines, body)
 
 
@@ -259,7 +259,7 @@ class _Gunzip:
             try:
                 part = self._stream.decompress(data, self._left)
             except zlib.error:
-                raise Refused(400, "gzip is damaged", "the body is no gzip stream; send it again") from None
+                raise TurnedAway(400, "gzip is damaged", "the body is no gzip stream; send it again") from None
             self._left -= len(part)
             parts.append(part)
             data = self._stream.unconsumed_tail or self._stream.unused_data

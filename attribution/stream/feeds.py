@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from attribution.worlds import World
 
 SECOND = 1_000_000_000
+CENTURY_S = 3.2e9
+"""No event lasts longer; at any speed, moments stay within 64 bits."""
 TABLES = ("airings", "context", "social", "audience")
 
 
@@ -134,7 +136,7 @@ class _Known:
 
     def moment(self, elapsed_s: float) -> int:
         """Return the event's time, ns since 1970, ``elapsed_s`` seconds of the clock after the beginning."""
-        return self.origin + round(elapsed_s * self.speed * SECOND)
+        return self.origin + round(min(elapsed_s * self.speed, CENTURY_S) * SECOND)
 
     def finish(self) -> None:
         """End it now."""

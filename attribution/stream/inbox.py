@@ -6,6 +6,8 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
+from attribution.stream.keeping import Refused
+
 if TYPE_CHECKING:
     from attribution.stream.wire import Frame
 
@@ -13,25 +15,11 @@ FRAMES, EVENTS = 512, 2_000_000
 """Most that waits: 2 million events are 48 MB."""
 
 
-class Full(Exception):  # noqa: N818  a state, not a fault
-    """No room at present.
-
-    Attributes
-    ----------
-    retry_s
-        Seconds after which there should be.
-    """
-
-    def __init__(self, retry_s: float = 1.0) -> None:
-        super().__init__(f"the queue is full; send again in {retry_s:g} s")
-        self.retry_s = retry_s
-
-
 class Sink(Protocol):
     """What stands behind a door: the in-memory inbox, or a node that keeps what it takes."""
 
     def offer(self, frame: Frame) -> int:
-        """Take a frame and return its position, or raise `Full`; what was taken is counted once."""
+        """Take a frame and return its position, or raise `Refused`; what was taken is counted once."""
         ...
 
 
@@ -66,14 +54,19 @@ class Inbox:
         return self._events
 
     def offer(self, frame: Frame) -> int:
-        """Put a frame in the queue and return how many events were taken by then; raise `Full` where it has no room.
+        """Put a frame in the queue and return how many events were taken by then.
 
         A frame that alone is larger than the queue fits when nothing else waits.
+
+        Raises
+        ------
+        Refused
+            When there is no room.
         """
         with self._lock:
             frames, events = self._most
             if len(self._waiting) >= frames or (self._waiting and self._events + len(frame) > events):
-                raise Full
+                raise Refused("busy", f"{len(self._waiting)} frames wait to be counted; send it again in a moment")
             self._waiting.append(frame)
             self._events += len(frame)
             self._position += len(frame)
