@@ -111,19 +111,6 @@ class Counts:
             completeness=self.completeness[keep],
         )
 
-    def ordered(self) -> Counts:
-        """Put the labels of every axis in alphabetical order, as the readers do; a copy."""
-        places = [np.argsort(np.array(labels)) for labels in (self.regions, self.channels, self.devices)]
-        regions, channels, devices = places
-        return replace(
-            self,
-            values=self.values[:, regions][:, :, channels][:, :, :, devices],
-            completeness=self.completeness[:, regions],
-            regions=tuple(self.regions[i] for i in regions),
-            channels=tuple(self.channels[i] for i in channels),
-            devices=tuple(self.devices[i] for i in devices),
-        )
-
     def __add__(self, other: Counts) -> Counts:
         """Add counts of the same bins and labels (two partitions of one feed)."""
         same = np.array_equal(self.start, other.start) and np.array_equal(self.width, other.width)

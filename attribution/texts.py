@@ -177,7 +177,7 @@ class Text(io.RawIOBase):
             self._ledger.note(
                 "note", "remarks stand before the header", rows=sample[:60].splitlines()[0], mend="skipped"
             )
-        delimiter = delimiter or delimiter_of(rest)
+        delimiter = delimiter or _delimiter(rest)
         if delimiter not in {",", "\t"}:
             self._ledger.note("note", f"the delimiter is {delimiter!r}")
         reader = csv.reader(io.StringIO(rest, newline=""), delimiter=delimiter)
@@ -217,7 +217,7 @@ def _encoding(head: bytes, ledger: Ledger) -> tuple[str, int]:
     return "utf-8", 0
 
 
-def delimiter_of(sample: str) -> str:
+def _delimiter(sample: str) -> str:
     """Find the delimiter that splits the first rows most evenly; of equals, the one with the most columns."""
     best, score = ",", (0.0, 1)
     for delimiter in ",;\t|":

@@ -193,7 +193,7 @@ class Ledger:
             completeness[sent == 0] = 1.0
         start = (self._origin + np.arange(first, n) * SECOND).astype("datetime64[ns]")
         live = replace(self._whole[0], start=start, width=np.ones(n - first), values=values, completeness=completeness)
-        return live.ordered() if self._met else _joined([*self._whole, live])
+        return _ordered(live) if self._met else _joined([*self._whole, live])
 
     def _reserve(self, rows: int) -> None:
         """Double the room until it holds ``rows`` bins of 1 s."""
@@ -209,6 +209,21 @@ class Ledger:
 def _padded(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Put zeros behind, along every axis."""
     return np.pad(array, [(0, new - old) for new, old in zip(shape, array.shape, strict=True)])
+
+
+def _ordered(counts: Counts) -> Counts:
+    """Put the labels of every axis in alphabetical order, as the readers do; a copy."""
+    regions, channels, devices = (
+        np.argsort(np.array(labels)) for labels in (counts.regions, counts.channels, counts.devices)
+    )
+    return replace(
+        counts,
+        values=counts.values[:, regions][:, :, channels][:, :, :, devices],
+        completeness=counts.completeness[:, regions],
+        regions=tuple(counts.regions[i] for i in regions),
+        channels=tuple(counts.channels[i] for i in channels),
+        devices=tuple(counts.devices[i] for i in devices),
+    )
 
 
 def _joined(parts: list[Counts]) -> Counts:

@@ -20,7 +20,6 @@ from attribution.moments import NAT, Clock, find_clock
 from attribution.shapes import as_text, flat, unique_names
 from attribution.stream.wire import EVENT, Frame
 from attribution.tables import CHANNEL, DEVICE, KIND, REGION, TIME, Ledger, ReadError, find_columns
-from attribution.texts import delimiter_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -117,7 +116,7 @@ class EventTail:
             self._opened, self._header = True, None
             if not lines[0].lstrip(b"\xef\xbb\xbf \t").startswith(b"{"):
                 head = lines.pop(0).decode("utf-8-sig", "replace")
-                self._delimiter = delimiter_of(head)
+                self._delimiter = max(",;\t|", key=head.count)
                 self._header = unique_names(next(csv.reader([head], delimiter=self._delimiter)), self.ledger)
         texts = [line.decode("utf-8", "replace") for line in lines]
         return self._objects(texts) if self._header is None else self._fields(texts, self._header)
