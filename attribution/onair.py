@@ -52,6 +52,9 @@ def live(
         str | None, typer.Option(help="Moment at which such an event is entered. Default: 75 s before an airing.")
     ] = None,
     token_file: Annotated[Path | None, typer.Option(help="Holds the token that senders to http: must show.")] = None,
+    keep: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write down what comes over http:; started again, it goes on.")
+    ] = None,
     json_lines: Annotated[bool, typer.Option("--json", help="One JSON document a line, for machines.")] = False,
 ) -> None:
     """Watch a feed: a line a second, every change of a verdict, and at the end (or at Ctrl-C) the answer.
@@ -65,7 +68,7 @@ def live(
         given = Given(
             airings=airings, context=context, social=social, audience=audience, columns=pairs(column) or None,
             kind=kind, tz=tz, speed=speed, start=None if start is None else moment(start, tz, "--start"),
-            token=None if token_file is None else token(token_file),
+            token=None if token_file is None else token(token_file), log=keep,
         )  # fmt: skip
         opened = open_feed(feed, given)
         try:

@@ -19,7 +19,7 @@ from attribution.cli import app
 from attribution.events import Labels
 from attribution.onair import obey, token
 from attribution.replay import Remote, looks
-from attribution.stream.addresses import Given, open_feed, recording
+from attribution.stream.addresses import Given, counted, open_feed, recording
 from attribution.stream.engine import ManualClock
 from attribution.stream.wire import encode
 from attribution.worlds import write_world
@@ -121,6 +121,27 @@ def framed(rows: list[dict]) -> bytes:
         },
     )
     return encode(batch)
+
+
+def test_what_was_kept_is_gone_on_with_and_can_be_replayed(place, log, tmp_path):
+    given = Given(log=tmp_path / "kept")
+    text, half = log, at_most(log, "2026-02-08T20:41:40")
+    for part, first in ((half, True), (text[len(half) :], False)):
+        opened = open_feed("http:127.0.0.1:0", given)  # started twice
+        post(opened.told.split()[-1], part, first=first)
+        opened.close()
+    opened = open_feed("http:127.0.0.1:0", given)
+    look = list(looks(opened.feed, stopped=lambda: True, clock=ManualClock()))[-1]
+    opened.close()
+    written = tmp_path / "log.csv"
+    written.write_text(log)
+    batch = at.read_events(written)
+    assert look.metrics.received == len(log.splitlines()) - 1
+    assert look.metrics.duplicate > 1000  # the frames repeat half of the lines
+    replayed = open_feed(f"replay:{given.log}", Given()).feed
+    assert replayed.at(batch.end).history.fingerprint == batch.fingerprint
+    with pytest.raises(ValueError, match="no event"):
+        counted([])
 
 
 def test_a_folder_is_replayed_with_what_stands_beside_the_conversions(place):

@@ -16,17 +16,21 @@ from attribution.readers import read_audience, read_social
 from attribution.scenarios import SCENARIOS
 from attribution.stream.arrivals import ArrivalFeed
 from attribution.stream.door import Door, Server
+from attribution.stream.engine import Engine
 from attribution.stream.feeds import ReplayFeed, SimulatedFeed, no_table
 from attribution.stream.inbox import Inbox
+from attribution.stream.logbook import Logbook, is_log, written
 from attribution.stream.rows import EventTail, TableTail
 from attribution.stream.tail import Tail
 from attribution.tables import near
 from attribution.worlds import simulate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
+    from attribution.counts import Counts
     from attribution.stream.feeds import Feed
+    from attribution.stream.wire import Frame
 
 KINDS = ("simulated", "replay", "tail", "http")
 LEAD_S = 75.0
@@ -52,6 +56,8 @@ class Given:
         Of a replay or a simulated event: seconds in a second, and the moment at which it is entered.
     token
         That senders show.
+    log
+        Folder in which what comes over HTTP is written down; without it, it is kept in memory alone.
     """
 
     airings: Path | None = None
@@ -64,6 +70,7 @@ class Given:
     speed: float = 1.0
     start: pd.Timestamp | None = None
     token: str | None = None
+    log: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +89,8 @@ def open_feed(address: str, given: Given) -> Opened:
     ----------
     address
         ``simulated``, ``simulated:SCENARIO`` or ``simulated:SCENARIO:SEED``; ``replay:PATH`` of a file of events or
-        counts, or of a folder that holds one; ``tail:PATH`` of a file that grows; ``http:HOST:PORT`` to listen on.
+        counts, of a folder that holds one, or of a log that was kept; ``tail:PATH`` of a file that grows;
+        ``http:HOST:PORT`` to listen on.
     given
         What stands beside it.
 
@@ -132,7 +140,10 @@ def _replay(path: Path, given: Given) -> Opened:
     found = recording(path)
     files = {name: getattr(given, name) or found.get(name) for name in ("airings", "context", "social", "audience")}
     tz = given.tz
-    counts = read_outcomes(found["conversions"], columns=given.columns, tz=tz, kind=given.kind)
+    if is_log(path):
+        counts = counted(written(path), kind=given.kind)
+    else:
+        counts = read_outcomes(found["conversions"], columns=given.columns, tz=tz, kind=given.kind)
     readers: dict[str, Callable[..., pd.DataFrame]] = {
         "airings": read_airings,
         "context": read_context,
@@ -154,7 +165,7 @@ def recording(path: Path) -> dict[str, Path]:
     ValueError
         When the folder does not say which file holds the conversions, or which one the airings.
     """
-    if not path.is_dir():
+    if not path.is_dir() or is_log(path):
         return {"conversions": path}
     files = sorted(file for file in path.iterdir() if file.is_file() and TABULAR.fullmatch(file.name))
     series = [file for file in files if not BESIDE.match(file.name)]
@@ -172,6 +183,24 @@ def recording(path: Path) -> dict[str, Path]:
     return found
 
 
+def counted(frames: Iterable[Frame], *, kind: str | None = None) -> Counts:
+    """Count frames as a live feed would have: each event once, by the time it carries.
+
+    Raises
+    ------
+    ValueError
+        When they hold no event.
+    """
+    came = list(frames)
+    feed = ArrivalFeed(lambda: [came.pop(0) for _ in range(len(came))], kind=kind)
+    if not feed.begin():
+        raise ValueError("the log holds no event; nothing can be replayed")
+    feed.finish()
+    engine = Engine(feed)
+    engine.step()
+    return engine.snapshot().counts
+
+
 def _tail(path: Path, given: Given) -> Opened:
     tail = Tail(path)
     rows = EventTail(tail, columns=given.columns, tz=given.tz)
@@ -187,13 +216,15 @@ def _http(where: str, given: Given) -> Opened:
         raise ValueError(f"feed is 'http:{where}'; write http:HOST:PORT, e.g. http:127.0.0.1:8600")
     if given.token is None and host not in LOCAL:
         raise ValueError(f"http:{where} is open to others; give --token-file FILE, or listen on http:127.0.0.1:{port}")
-    inbox = Inbox()
+    inbox = Inbox() if given.log is None else Logbook(given.log)
     door = Door(inbox, token=given.token)
     server = Server(door, host=host, port=int(port))
     tables, close = _tables(given)
     feed = ArrivalFeed(inbox.take, tables=tables, kind=given.kind, rejected=lambda: door.rejected)
     server.start()
-    return Opened(feed=feed, told=f"listening on {server.address}/v1/events", close=_all(server.close, close))
+    return Opened(
+        feed=feed, told=f"listening on {server.address}/v1/events", close=_all(server.close, inbox.close, close)
+    )
 
 
 def _tables(given: Given) -> tuple[dict[str, Callable[[], pd.DataFrame]], Callable[[], None]]:

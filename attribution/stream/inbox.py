@@ -54,7 +54,7 @@ class Inbox:
         return self._events
 
     def offer(self, frame: Frame) -> int:
-        """Put a frame in the queue and return how many events were taken by then.
+        """Put a frame in the queue and return its position: how many events were taken by then.
 
         A frame that alone is larger than the queue fits when nothing else waits.
 
@@ -67,10 +67,15 @@ class Inbox:
             frames, events = self._most
             if len(self._waiting) >= frames or (self._waiting and self._events + len(frame) > events):
                 raise Refused("busy", f"{len(self._waiting)} frames wait to be counted; send it again in a moment")
+            position = self.keep(frame)
             self._waiting.append(frame)
             self._events += len(frame)
-            self._position += len(frame)
-            return self._position
+            return position
+
+    def keep(self, frame: Frame) -> int:
+        """Note what is about to wait: here, how many events were taken by then."""
+        self._position += len(frame)
+        return self._position
 
     def take(self) -> list[Frame]:
         """Return what waits, in order, and leave the queue empty."""
@@ -78,3 +83,6 @@ class Inbox:
             taken, self._events = list(self._waiting), 0
             self._waiting.clear()
         return taken
+
+    def close(self) -> None:
+        """Nothing is held open."""
