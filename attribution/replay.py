@@ -150,6 +150,7 @@ def looks(
         wait(every_s)
     engine = Engine(feed, clock=remote or clock)
     words: dict[str, str] = {}
+    result, known = None, None
     while True:
         begun = clock.now()
         over = stopped()
@@ -159,7 +160,9 @@ def looks(
         seen = engine.snapshot()
         if seen.error:
             raise ValueError(f"the feed stopped at {seen.now:%Y-%m-%d %H:%M:%S} UTC: {seen.error}")
-        result = _analysed(seen, settings or Settings())
+        received = id(engine), seen.version, len(seen.social), len(seen.audience)
+        if received != known:  # what is known already is not worked out again
+            result, known = _analysed(seen, settings or Settings()), received
         now = {} if result is None else dict(zip(result.table["airing"], result.table["verdict"], strict=True))
         changes = tuple(Change(name, words[name], word) for name, word in now.items() if words.get(name, word) != word)
         words |= now
