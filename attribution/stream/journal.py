@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import struct
+import threading
 import zlib
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
@@ -87,6 +88,7 @@ class Journal:
         self._folder = folder
         self._disk = disk or Disk()
         self._segment = segment
+        self._syncing = threading.Lock()
         folder.mkdir(parents=True, exist_ok=True)
         known = self.segments()
         self._begin = known[-1][0] if known else 0
@@ -138,12 +140,13 @@ class Journal:
         return self.end
 
     def sync(self) -> int:
-        """Put what was appended on the disk; returns the position up to which it is."""
-        end = self.end
-        if end > self.synced:
-            self._disk.sync(self._file)
-            self.synced = end
-        return end
+        """Put what was appended on the disk; returns the position up to which it is. Any thread may call it."""
+        with self._syncing:
+            end = self.end
+            if end > self.synced:
+                self._disk.sync(self._file)
+                self.synced = end
+            return end
 
     def read(self, position: int) -> Iterator[Record]:
         """Yield the records behind ``position``; one that is damaged ends its segment.
@@ -181,8 +184,9 @@ class Journal:
     def _next_segment(self) -> None:
         self.sync()
         file = os.open(self._path(self.end), os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
-        os.close(self._file)
-        self._file, self._begin = file, self.end
+        with self._syncing:
+            os.close(self._file)
+            self._file, self._begin = file, self.end
         _sync_folder(self._folder)
 
     def _path(self, begin: int) -> Path:

@@ -33,6 +33,8 @@ CREATE TABLE IF NOT EXISTS aside (at INTEGER NOT NULL, reason TEXT NOT NULL, det
 CREATE TABLE IF NOT EXISTS history (hour INTEGER PRIMARY KEY, file TEXT NOT NULL);
 """
 _ARRAYS = ("held", "serves", "unnumbered")
+WAIT_S = 0.05
+"""A reader that holds an old state open is waited for no longer than this."""
 ASIDE_KEPT, ASIDE_BYTES = 1000, 65_536
 """Frames set aside that are kept, and how many bytes of each: enough to find the sender's mistake."""
 _HISTORY = pa.schema(
@@ -69,7 +71,9 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self._base = sqlite3.connect(folder / "hot.sqlite", isolation_level=None, check_same_thread=False)
+        self._base = sqlite3.connect(
+            folder / "hot.sqlite", timeout=WAIT_S, isolation_level=None, check_same_thread=False
+        )
         self._base.execute("PRAGMA journal_mode = WAL")
         self._base.execute("PRAGMA synchronous = NORMAL")
         self._base.executescript(_TABLES)

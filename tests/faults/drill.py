@@ -22,7 +22,8 @@ from faults.workload import Faults, workload
 RECORD = Path(__file__).parents[2] / "data" / "drill.csv"
 COLUMNS = (
     "drill", "runs", "first_seed", "exact", "events", "cells", "wrong_cells", "events_off", "never_sent",
-    "reported_missing", "kills", "refused", "late", "replayed", "recovery_s", "recovery_max_s", "start_s", "version", "date",
+    "reported_missing", "kills", "refused", "late", "replayed", "recovery_s", "recovery_max_s", "start_s", "version",
+    "date",
 )  # fmt: skip
 SECONDS, EPS = 12, 14_200
 
@@ -67,7 +68,7 @@ def killed(first: int, times: int) -> tuple[dict[str, object], int]:
         outcome, recovery, start = kills(first, work, Path(folder), times=times)
     print(
         f"killed: {'exact' if outcome.exact else outcome}, {times} times, seed {first}; "
-        f"recovery {np.median(recovery):.3f} s, at most {max(recovery):.3f} s; from the start of the process {np.median(start):.2f} s",
+        f"recovery {np.median(recovery):.3f} s, at most {max(recovery):.3f} s; with Python {np.median(start):.2f} s",
         flush=True,
     )
     more = {"recovery_s": round(float(np.median(recovery)), 3), "recovery_max_s": round(max(recovery), 3)}
