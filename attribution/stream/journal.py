@@ -13,6 +13,7 @@ A segment's name is the position of its first record. Positions only grow; one i
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 import threading
@@ -89,6 +90,7 @@ class Journal:
         self._disk = disk or Disk()
         self._segment = segment
         self._syncing = threading.Lock()
+        self._failed = False
         folder.mkdir(parents=True, exist_ok=True)
         known = self.segments()
         self._begin = known[-1][0] if known else 0
@@ -125,6 +127,8 @@ class Journal:
         OSError
             When the disk does not take it; the log is as before.
         """
+        if self._failed:  # the system forgets what it could not write: a later sync would say yes to a hole
+            raise OSError(errno.EIO, "the disk failed while it was waited for; open the node again")
         if self.end - self._begin >= self._segment:
             self._next_segment()
         rest = struct.pack("<qQ", at, self.end)
@@ -144,7 +148,11 @@ class Journal:
         with self._syncing:
             end = self.end
             if end > self.synced:
-                self._disk.sync(self._file)
+                try:
+                    self._disk.sync(self._file)
+                except OSError:
+                    self._failed = True
+                    raise
                 self.synced = end
             return end
 

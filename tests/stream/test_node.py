@@ -230,7 +230,7 @@ def test_a_full_database_stops_intake_too(tmp_path, clock):
     assert node.book.totals["received"] == 3001
 
 
-def test_a_sync_that_fails_is_an_alert(tmp_path, clock):
+def test_after_a_sync_that_failed_nothing_is_taken_in(tmp_path, clock):
     disk = Failing()
 
     def broken(file):
@@ -242,6 +242,9 @@ def test_a_sync_that_fails_is_an_alert(tmp_path, clock):
     node.sync()
     assert "Input/output error" in node.alerts[-1][1]
     assert node.health().unsynced_bytes > 0
+    with pytest.raises(Refused, match="open the node again"):
+        node.offer(lines(at(0, 2)))
+    assert Node(tmp_path, clock=clock).book.totals["received"] == 1
 
 
 def test_a_poisoned_frame_is_set_aside_with_its_bytes(tmp_path, clock):
