@@ -11,7 +11,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 export UV_SYSTEM_CERTS := $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),1,0)
 
 .DEFAULT_GOAL := help
-.PHONY: help env app test lint e2e notebooks bench bench-peers calibrate calibrate-real calibrate-dense lock
+.PHONY: help env app test lint e2e notebooks bench bench-peers calibrate calibrate-real calibrate-dense drill lock
 
 help:  ## list these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -104,6 +104,9 @@ calibrate-real: env  ## error rates on real data, where ../shared/data lies besi
 
 calibrate-dense: env  ## dense schedules on simulated weeks and real minutes (resumable; SEEDS=40, CELLS=name,...)
 	@$(ONE_THREAD) "$(PY)" tests/calibrate/dense.py
+
+drill: env  ## nodes under faults and killed, held to the truth cell by cell (RUNS=100 FIRST=0 KILLS=20)
+	@$(ONE_THREAD) PYTHONPATH=.:tests "$(PY)" -m faults.drill --runs $(or $(RUNS),10) --first $(or $(FIRST),0) --kills $(or $(KILLS),20)
 
 lock: env  ## compile requirements.lock anew from pyproject.toml
 	"$(PY)" -m uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11 --group dev --all-extras pyproject.toml -o requirements.lock

@@ -19,31 +19,25 @@ class Rejected(Exception):  # noqa: N818  a line that is counted, not an error t
 
 
 class Entry(NamedTuple):
-    """An event as a line says it.
-
-    Attributes
-    ----------
-    moment
-        A text, or nanoseconds since 1970.
-    place
-        Labels: region, channel, device, kind.
-    """
+    """What a line says beside its labels; ``moment`` is a text, or nanoseconds since 1970."""
 
     moment: str | int
     seq: int
     weight: float
-    source: str
-    epoch: int
-    place: tuple[str, ...]
 
 
-def parsed(line: bytes) -> Entry:
+def parsed(line: bytes) -> tuple[Entry, tuple[Any, ...]]:
     r"""Read one line.
 
     Parameters
     ----------
     line
         A JSON object in UTF-8; :func:`attribution.stream.wire.lines` names what it may hold.
+
+    Returns
+    -------
+    Entry, tuple
+        And source, epoch, region, channel, device and kind as they stand there: for :func:`placed`.
 
     Raises
     ------
@@ -52,29 +46,38 @@ def parsed(line: bytes) -> Entry:
 
     Examples
     --------
-    >>> entry = parsed(b'{"time": 1770583260, "seq": 7, "region": "us-east"}')
-    >>> entry.moment, entry.source, entry.place
-    (1770583260000000000, 'feed', ('us-east', 'all', 'all', 'conversion'))
+    >>> entry, place = parsed(b'{"time": 1770583260, "seq": 7, "region": "us-east"}')
+    >>> entry.moment, entry.seq, placed(place)
+    (1770583260000000000, 7, ('feed', 0, 'us-east', 'all', 'all', 'conversion'))
     """
-    found = _object(line)
-    moment = _first(found, "time", "timestamp", "ts")
+    get = _object(line).get
+    moment, seq, weight = get("time"), get("seq"), get("weight")
     if moment is None:
-        raise Rejected("no time")
-    weight = _first(found, "weight", "value")
+        moment = get("timestamp", get("ts"))
+        if moment is None:
+            raise Rejected("no time")
+    if seq is None:
+        seq = get("sequence")
     if weight is None:
-        weight = 1.0
+        weight = get("value", 1.0)
+        weight = 1.0 if weight is None else weight
     if isinstance(weight, bool) or not isinstance(weight, int | float) or not abs(weight) <= _HEAVIEST:
         raise Rejected("weight is not a number")
-    return Entry(
-        moment=moment if isinstance(moment, str) else _nanoseconds(moment),
-        seq=_whole(_first(found, "seq", "sequence"), 2**64, "seq is not a whole number"),
-        weight=float(weight),
-        source=_label(found.get("source"), "feed"),
-        epoch=_whole(found.get("epoch"), 2**63, "epoch is not a whole number"),
-        place=tuple(
-            _label(found.get(name), default)
-            for name, default in zip(("region", "channel", "device", "kind"), PLACES, strict=True)
-        ),
+    entry = Entry(
+        moment if isinstance(moment, str) else _nanoseconds(moment),
+        _whole(seq, 2**64, "seq is not a whole number"),
+        float(weight),
+    )
+    return entry, (get("source"), get("epoch"), get("region"), get("channel"), get("device"), get("kind"))
+
+
+def placed(place: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Check the labels of a line and fill in those it does not name; raises ``Rejected``."""
+    source, epoch, *rest = place
+    return (
+        _label(source, "feed"),
+        _whole(epoch, 2**63, "epoch is not a whole number"),
+        *(_label(value, default) for value, default in zip(rest, PLACES, strict=True)),
     )
 
 
@@ -97,10 +100,6 @@ def _object(line: bytes) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise Rejected("not an object")
     return found
-
-
-def _first(found: dict[str, Any], *names: str) -> Any:
-    return next((found[name] for name in names if name in found), None)
 
 
 def _whole(value: object, high: int, reason: str) -> int:

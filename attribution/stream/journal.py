@@ -13,8 +13,10 @@ A segment's name is the position of its first record. Positions only grow; one i
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
+import threading
 import zlib
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
@@ -87,6 +89,8 @@ class Journal:
         self._folder = folder
         self._disk = disk or Disk()
         self._segment = segment
+        self._syncing = threading.Lock()
+        self._failed = False
         folder.mkdir(parents=True, exist_ok=True)
         known = self.segments()
         self._begin = known[-1][0] if known else 0
@@ -123,6 +127,8 @@ class Journal:
         OSError
             When the disk does not take it; the log is as before.
         """
+        if self._failed:  # the system forgets what it could not write: a later sync would say yes to a hole
+            raise OSError(errno.EIO, "the disk failed while it was waited for; open the node again")
         if self.end - self._begin >= self._segment:
             self._next_segment()
         rest = struct.pack("<qQ", at, self.end)
@@ -138,12 +144,17 @@ class Journal:
         return self.end
 
     def sync(self) -> int:
-        """Put what was appended on the disk; returns the position up to which it is."""
-        end = self.end
-        if end > self.synced:
-            self._disk.sync(self._file)
-            self.synced = end
-        return end
+        """Put what was appended on the disk; returns the position up to which it is. Any thread may call it."""
+        with self._syncing:
+            end = self.end
+            if end > self.synced:
+                try:
+                    self._disk.sync(self._file)
+                except OSError:
+                    self._failed = True
+                    raise
+                self.synced = end
+            return end
 
     def read(self, position: int) -> Iterator[Record]:
         """Yield the records behind ``position``; one that is damaged ends its segment.
@@ -181,8 +192,9 @@ class Journal:
     def _next_segment(self) -> None:
         self.sync()
         file = os.open(self._path(self.end), os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
-        os.close(self._file)
-        self._file, self._begin = file, self.end
+        with self._syncing:
+            os.close(self._file)
+            self._file, self._begin = file, self.end
         _sync_folder(self._folder)
 
     def _path(self, begin: int) -> Path:

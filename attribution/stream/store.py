@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sqlite3
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +21,7 @@ import pyarrow.parquet as pq
 from attribution.stream.tallies import Slot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 HOUR = 3600
@@ -33,6 +35,8 @@ CREATE TABLE IF NOT EXISTS aside (at INTEGER NOT NULL, reason TEXT NOT NULL, det
 CREATE TABLE IF NOT EXISTS history (hour INTEGER PRIMARY KEY, file TEXT NOT NULL);
 """
 _ARRAYS = ("held", "serves", "unnumbered")
+WAIT_S = 0.05
+"""A reader that holds an old state open is waited for no longer than this."""
 ASIDE_KEPT, ASIDE_BYTES = 1000, 65_536
 """Frames set aside that are kept, and how many bytes of each: enough to find the sender's mistake."""
 _HISTORY = pa.schema(
@@ -69,7 +73,9 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self._base = sqlite3.connect(folder / "hot.sqlite", isolation_level=None, check_same_thread=False)
+        self._base = sqlite3.connect(
+            folder / "hot.sqlite", timeout=WAIT_S, isolation_level=None, check_same_thread=False
+        )
         self._base.execute("PRAGMA journal_mode = WAL")
         self._base.execute("PRAGMA synchronous = NORMAL")
         self._base.executescript(_TABLES)
@@ -112,23 +118,14 @@ class Store:
         packed = io.BytesIO()
         np.savez(packed, allow_pickle=False, **arrays)
         slots = list(enumerate(state["slots"]))[self._slots :]
-        base = self._base
-        base.execute("BEGIN IMMEDIATE")
-        try:
+        with self._transaction() as base:
             base.executemany("INSERT INTO slot VALUES (?, ?)", [(i, json.dumps(slot)) for i, slot in slots])
             kept = [("book", json.dumps(text)), ("arrays", packed.getvalue())]
             base.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", kept)
-            base.executemany(
-                "INSERT OR REPLACE INTO second VALUES (?, ?)",
-                [(second, row.tobytes()) for second, row in whole.items()],
-            )
+            rows = [(second, row.tobytes()) for second, row in whole.items()]
+            base.executemany("INSERT OR REPLACE INTO second VALUES (?, ?)", rows)
             for second, row in added.items():
                 self._add(second, row, state["now"])
-            base.execute("COMMIT")
-        except BaseException:
-            if base.in_transaction:
-                base.execute("ROLLBACK")
-            raise
         self._slots += len(slots)
 
     def seconds(self, first: int, last: int) -> dict[int, np.ndarray]:
@@ -166,13 +163,13 @@ class Store:
             path = self._folder / "history" / f"{pd.Timestamp(hour * HOUR, unit='s'):%Y-%m-%dT%H}.parquet"
             path.parent.mkdir(exist_ok=True)
             part = path.with_suffix(".part")
-            pq.write_table(_long(self.seconds(hour * HOUR, (hour + 1) * HOUR), slots), part)
+            with part.open("wb") as file:
+                pq.write_table(_long(self.seconds(hour * HOUR, (hour + 1) * HOUR), slots), file)
+                os.fsync(file.fileno())
             part.replace(path)
-            base = self._base
-            base.execute("BEGIN IMMEDIATE")
-            base.execute("INSERT INTO history VALUES (?, ?)", (hour, path.name))
-            base.execute("DELETE FROM second WHERE second >= ? AND second < ?", (hour * HOUR, (hour + 1) * HOUR))
-            base.execute("COMMIT")
+            with self._transaction() as base:
+                base.execute("INSERT INTO history VALUES (?, ?)", (hour, path.name))
+                base.execute("DELETE FROM second WHERE second >= ? AND second < ?", (hour * HOUR, (hour + 1) * HOUR))
             files.append(path)
         return files
 
@@ -196,8 +193,9 @@ class Store:
             old = before is not None and first + HOUR <= before
             if not old and (keep_bytes is None or sum(sizes[i:]) <= keep_bytes):
                 break
-            self._base.execute("DELETE FROM history WHERE hour = ?", (first // HOUR,))
-            self._base.execute("DELETE FROM second WHERE second >= ? AND second < ?", (first, first + HOUR))
+            with self._transaction() as base:
+                base.execute("DELETE FROM history WHERE hour = ?", (first // HOUR,))
+                base.execute("DELETE FROM second WHERE second >= ? AND second < ?", (first, first + HOUR))
             path.unlink(missing_ok=True)
             removed += 1
         return removed
@@ -213,6 +211,18 @@ class Store:
     def close(self) -> None:
         """Close; what was saved stays."""
         self._base.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """All of it, or nothing."""
+        self._base.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._base
+            self._base.execute("COMMIT")
+        except BaseException:
+            if self._base.in_transaction:
+                self._base.execute("ROLLBACK")
+            raise
 
     def _add(self, second: int, row: np.ndarray, at: int) -> None:
         found = self._base.execute("SELECT row FROM second WHERE second = ?", (second,)).fetchone()

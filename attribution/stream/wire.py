@@ -37,7 +37,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attribution.events import EventBatch, Labels
-from attribution.stream.entries import LONGEST_LABEL, PLACES, Rejected, moments_of, parsed
+from attribution.stream.entries import LONGEST_LABEL, PLACES, Rejected, moments_of, parsed, placed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,6 +48,8 @@ LARGEST = 16 * 2**20
 """Bytes of a frame, and of a body of JSON lines."""
 _HEAD = struct.Struct("<4sHHIIII")
 _CODES = 65_536
+_PLAIN = (str, int, type(None))
+"""Labels of these kinds are looked up as they stand: neither true nor 1.0 passes for 1."""
 _DIMENSIONS = ("regions", "channels", "devices", "kinds")
 
 
@@ -259,22 +261,33 @@ class _Book:
         self.sources: dict[tuple[str, int], int] = {}
         self.names: list[dict[str, int]] = [{} for _ in _DIMENSIONS]
         self.cells: dict[tuple[int, ...], int] = {}
+        self.known: dict[tuple[Any, ...], tuple[int, int]] = {}
 
     def enter(self, line: bytes) -> None:
         """Take one line; nothing of it is kept when it is rejected."""
-        entry = parsed(line)
-        track, place = (entry.source, entry.epoch), entry.place
+        entry, place = parsed(line)
+        codes = self.known.get(place) if all(type(part) in _PLAIN for part in place) else None
+        if codes is None:
+            codes = self._place(place)
+        self.moments.append(entry.moment)
+        self.numbers.append((entry.seq, entry.weight, *codes))
+
+    def _place(self, place: tuple[Any, ...]) -> tuple[int, int]:
+        """Codes of source and cell of labels that were not met yet, or not in this writing."""
+        source, epoch, *names = placed(place)
+        track = (source, epoch)
         full = len(self.sources) == _CODES and track not in self.sources
         full |= len(self.cells) == _CODES
         full |= any(
-            len(known) == 256 and name not in known for known, name in zip(self.names[1:], place[1:], strict=True)
+            len(known) == 256 and name not in known for known, name in zip(self.names[1:], names[1:], strict=True)
         )
         if full:
             raise Rejected("too many labels in one body")
-        codes = tuple(known.setdefault(name, len(known)) for known, name in zip(self.names, place, strict=True))
-        source = self.sources.setdefault(track, len(self.sources))
-        self.moments.append(entry.moment)
-        self.numbers.append((entry.seq, entry.weight, source, self.cells.setdefault(codes, len(self.cells))))
+        cell = tuple(known.setdefault(name, len(known)) for known, name in zip(self.names, names, strict=True))
+        codes = (self.sources.setdefault(track, len(self.sources)), self.cells.setdefault(cell, len(self.cells)))
+        if all(type(part) in _PLAIN for part in place):
+            self.known[place] = codes
+        return codes
 
     def close(self, rejected: Counter[str]) -> Frame:
         """Turn texts into moments, all at once, and make the frame."""

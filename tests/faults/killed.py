@@ -17,7 +17,7 @@ import numpy as np
 
 from attribution.stream import wire
 from attribution.stream.book import Rules
-from attribution.stream.node import Node
+from attribution.stream.node import Node, prepare
 from faults.embedded import Outcome, Turned, compare
 from faults.workload import SECOND, Workload
 
@@ -28,6 +28,7 @@ TAKEN, UNREADABLE = b"+", b"-"
 
 def serve(folder: Path) -> None:
     """Be the node until the input ends."""
+    prepare()
     clock, begun = Turned(), time.perf_counter()
     node = Node(folder, rules=RULES, clock=clock)
     answer, given = sys.stdout.buffer, sys.stdin.buffer
