@@ -14,7 +14,7 @@ import pytest
 
 from attribution.events import EventBatch, Labels
 from attribution.stream.book import Rules
-from attribution.stream.door import Door, Server
+from attribution.stream.door import Door, Server, _Gunzip
 from attribution.stream.inbox import Inbox
 from attribution.stream.keeping import Keeping, Refused
 from attribution.stream.node import Node
@@ -124,6 +124,10 @@ def test_what_cannot_be_taken_is_refused_with_its_reason(opened, body, headers, 
     assert door.rejected == {reason: 1}
     assert client.send(LINE, NDJSON)[0] == 200
     assert sum(map(len, inbox.take())) == 1
+
+
+def test_what_is_unpacked_is_never_much_larger_than_the_limit():
+    assert len(_Gunzip(1000).feed(gzip.compress(b"\n" * 10**7) * 3)) == 1001
 
 
 def test_a_body_without_a_length_is_held_to_the_limit_too(opened):
