@@ -12,7 +12,7 @@ export UV_SYSTEM_CERTS := $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),1,
 
 .DEFAULT_GOAL := help
 .PHONY: help env app test lint e2e notebooks bench bench-peers calibrate calibrate-real calibrate-dense
-.PHONY: calibrate-posterior lock
+.PHONY: calibrate-posterior drill lock
 
 help:  ## list these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -110,6 +110,9 @@ calibrate-posterior: env  ## fast fit against full posterior, and its simulation
 	@$(ONE_THREAD) PYTHONPATH=.:tests "$(PY)" -m calibrate.agreement $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
 	@$(ONE_THREAD) PYTHONPATH=.:tests "$(PY)" -m calibrate.sbc $(if $(MINUTES),--minutes $(MINUTES))
 	@$(ONE_THREAD) PYTHONPATH=.:tests PLANT=prior "$(PY)" -m calibrate.sbc $(if $(MINUTES),--minutes $(MINUTES))
+
+drill: env  ## nodes under faults and killed, held to the truth cell by cell (RUNS=100 FIRST=0 KILLS=20)
+	@$(ONE_THREAD) PYTHONPATH=.:tests "$(PY)" -m faults.drill --runs $(or $(RUNS),10) --first $(or $(FIRST),0) --kills $(or $(KILLS),20)
 
 lock: env  ## compile requirements.lock anew from pyproject.toml
 	"$(PY)" -m uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11 --group dev --all-extras pyproject.toml -o requirements.lock

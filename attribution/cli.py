@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import json
 import sys
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
 import attribution as at
@@ -28,19 +26,30 @@ from attribution.console import (
     show_plan,
     write_json,
 )  # fmt: skip
+from attribution.onair import live
+from attribution.options import (
+    EXIT_CODES,
+    AirColumns,
+    AirLog,
+    Audience,
+    Columns,
+    Context,
+    Cumulative,
+    JsonFile,
+    Kind,
+    Outcomes,
+    PlanFile,
+    SettingsFile,
+    Social,
+    Width,
+    Zone,
+    moment,
+    one_sentence,
+    pairs,
+    read_conversions,
+    read_settings,
+)  # fmt: skip
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    import pandas as pd
-
-EXIT_CODES = (
-    "Exit codes: 0 answered; 1 an input is missing or wrong, or preflight found an error, and one sentence says which; "
-    "2 the command line is wrong; 130 stopped by Ctrl-C. The answer goes to standard output, remarks and errors to "
-    "standard error; --json - puts JSON alone on standard output."
-)
-OPTION_OF = {"tz=": "--tz ZONE", "columns=": "--column ROLE=NAME", "kind=": "--kind NAME", "width=": "--width 60s"}
-"""What an argument named in an error is called here."""
 WRITTEN = ("events.parquet", "counts.csv", "airings.csv", "social.csv", "audience.csv", "context.csv", "truth.json")
 """Files of a simulated event."""
 
@@ -52,102 +61,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+app.command(epilog=EXIT_CODES)(live)
+
 plans = typer.Typer(help="The plan: lock it before the airing, show it, compare two.", no_args_is_help=True)
 app.add_typer(plans, name="plan")
-
-PlanFile = Annotated[Path, typer.Argument(metavar="PLAN", help="A plan that `attribution plan lock` wrote.")]
-Outcomes = Annotated[
-    Path, typer.Argument(metavar="COUNTS_OR_EVENTS", help="Conversions: counts by time, or one row an event.")
-]
-AirLog = Annotated[Path, typer.Argument(metavar="AIRINGS", help="As-run log: airing, start, length_s, regions, ...")]
-Social = Annotated[Path | None, typer.Option(help="Posts or mentions by time.")]
-Audience = Annotated[Path | None, typer.Option(help="Viewers by time.")]
-Context = Annotated[Path | None, typer.Option(help="Declared breaks and organic moments: kind, start, end, label.")]
-SettingsFile = Annotated[Path | None, typer.Option("--settings", help="Settings as JSON; absent ones keep defaults.")]
-Zone = Annotated[str | None, typer.Option("--tz", help="Zone of times that carry none, e.g. America/New_York.")]
-Columns = Annotated[
-    list[str] | None,
-    typer.Option("--column", metavar="ROLE=NAME", help="Which column of the conversions is what; may be repeated."),
-]
-AirColumns = Annotated[
-    list[str] | None,
-    typer.Option("--airings-column", metavar="ROLE=NAME", help="Which column of the airings is what."),
-]
-Cumulative = Annotated[bool, typer.Option("--cumulative", help="The counts only grow: take differences.")]
-Width = Annotated[
-    str | None, typer.Option(help="Width of the bins, e.g. 60s; by default 1s, or the step of the counts.")
-]
-Kind = Annotated[str | None, typer.Option(help="Which kind of event to count, where a column tells them apart.")]
-JsonFile = Annotated[Path | None, typer.Option("--json", help="Write JSON to this file; - is standard output.")]
-
-
-@contextmanager
-def one_sentence() -> Iterator[None]:
-    """Turn an error of the input into one sentence and exit code 1, and Ctrl-C into 130."""
-    try:
-        yield
-    except (ValueError, OSError) as error:
-        text = " ".join(str(error).split())
-        named = [option for argument, option in OPTION_OF.items() if f" {argument}" in text]
-        text += f" (here: {', '.join(named)})" if named else ""
-        out(stderr=True).print(Text(f"error: {clean(text)}", style="bold red"))
-        raise typer.Exit(1) from error
-    except KeyboardInterrupt as error:
-        raise typer.Exit(130) from error
-
-
-def pairs(given: Iterable[str] | None, option: str = "--column") -> dict[str, Any]:
-    """Read ``role=name`` pairs; a role given twice holds several columns.
-
-    Examples
-    --------
-    >>> pairs(["time=ts", "count=north", "count=south"])
-    {'time': 'ts', 'count': ['north', 'south']}
-    """
-    found: dict[str, Any] = {}
-    for pair in given or ():
-        role, equals, name = pair.partition("=")
-        if not (role and equals and name):
-            raise typer.BadParameter(f"{pair!r} is not ROLE=NAME, e.g. count=orders", param_hint=option)
-        found[role] = (
-            name if role not in found else [*([found[role]] if isinstance(found[role], str) else found[role]), name]
-        )
-    return found
-
-
-def read_conversions(
-    path: Path, columns: dict[str, Any], tz: str | None, *, cumulative: bool, width: str | None, kind: str | None
-) -> at.Counts:
-    """Read events or counts, whichever the file holds, and say which and from which columns."""
-    from attribution.outcomes import holds, read_outcomes
-
-    what, why = ("counts", "they only grow") if cumulative else holds(path, columns=columns)
-    remark(f"{path.name}: read as {what} ({why})")
-    bar = Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f}%"),
-                   console=out(stderr=True), transient=True, disable=not sys.stderr.isatty())  # fmt: skip
-    with bar:
-        task = bar.add_task("reading", total=1.0)
-        counts = read_outcomes(
-            path, columns=columns, tz=tz, cumulative=cumulative, width=width, kind=kind,
-            progress=lambda share, rows: bar.update(task, completed=share, description=f"{rows:,} rows"),
-        )  # fmt: skip
-    remark(f"{path.name}: {', '.join(f'{role} = {column}' for role, column in counts.mapping)}")
-    remark(
-        f"{path.name}: {len(counts.start):,} bins from {counts.start[0].astype('datetime64[s]')} UTC, "
-        f"{len(counts.regions):,} region{'s' * (len(counts.regions) != 1)}"
-    )
-    return counts
-
-
-def read_settings(path: Path | None) -> at.Settings:
-    """Read settings from a JSON file; without one, the defaults."""
-    if path is None:
-        return at.Settings()
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be opened ({error.strerror}); check the path") from error
-    return at.Settings.from_json(text)
 
 
 @app.command(epilog=EXIT_CODES)
@@ -251,7 +168,8 @@ def replay(
     json_lines: Annotated[bool, typer.Option("--json", help="One JSON document a line, for machines.")] = False,
 ) -> None:
     """Play a recorded event as if it happened now: a line a second, every change of a verdict, then the answer."""
-    from attribution.replay import entry, looks
+    from attribution.replay import looks
+    from attribution.stream.addresses import entry
     from attribution.stream.feeds import ReplayFeed
 
     with one_sentence():
@@ -275,20 +193,6 @@ def replay(
                 show_look(look)
                 if look.ended and look.result is not None:
                     show(look.result)
-
-
-def moment(text: str, tz: str | None, option: str) -> pd.Timestamp:
-    """Read a moment of the command line; one without a zone is in ``tz``."""
-    import pandas as pd
-
-    try:
-        stamp = pd.Timestamp(text)
-        stamp = stamp.tz_localize(tz) if stamp.tzinfo is None and tz is not None else stamp
-    except (ValueError, TypeError) as error:
-        raise typer.BadParameter(f"{text!r} is no moment, e.g. 2026-02-08T20:41:00Z", param_hint=option) from error
-    if stamp.tzinfo is None:
-        raise typer.BadParameter(f"{text!r} has no zone; end it with Z, or give --tz", param_hint=option)
-    return stamp
 
 
 @app.command(epilog=EXIT_CODES)

@@ -208,29 +208,51 @@ def write_json(data: Mapping[str, Any], path: Path) -> None:
 
 
 def show_look(look: Look) -> None:
-    """Print one line on a moment of a replay: time, rate, the latest airing that began; verdicts that changed first."""
+    """Print one line on a moment: time, rate, the latest airing that began; verdicts that changed first."""
     from attribution.figures import figure
 
     console = out()
     for name, before, after in look.changes:
         console.print(Text(f"{look.now:%H:%M:%S}  {clean(name)}: {before} -> {after}", style="bold"))
+    if look.waiting:
+        console.print(Text(f"{look.now:%H:%M:%S}  waiting for the first event{_set_aside(look)}"))
+        return
     text = f"{look.now:%H:%M:%S}  {look.rate:8.1f}/s"
     row = latest(look)
     if row is not None:
         estimate = _with_interval(row, "incremental", "count")
         text += f"  {clean(row['airing'])}: {row['verdict']}, {estimate}, e-value {figure(row['e_value'], 'evidence')}"
-    console.print(Text(text))
+    console.print(Text(text + _stream(look)))
+
+
+def _stream(look: Look) -> str:
+    """Write how the stream does, where events arrive one by one."""
+    seen = look.metrics
+    if not seen.received:
+        return _set_aside(look)
+    known = f"{seen.dropped:,} missing" if not math.isnan(seen.accuracy) else "completeness unknown"
+    return f"  | {seen.received:,} events, {known}, {seen.duplicate:,} repeated, {seen.late:,} late{_set_aside(look)}"
+
+
+def _set_aside(look: Look) -> str:
+    if not look.rejected:
+        return ""
+    told = ", ".join(f"{n:,} {reason}" for reason, n in sorted(look.rejected.items()))
+    return f"; set aside: {clean(told)}"
 
 
 def look_json(look: Look) -> dict[str, Any]:
-    """Lay out a moment of a replay as one JSON line; the last one holds the whole ``answer``."""
+    """Lay out a moment as one JSON line; the last one holds the whole ``answer``."""
     names = ("airing", "verdict", "incremental", "incremental_lower", "incremental_upper", "e_value")
     rows = [] if look.result is None else look.result.table.to_dict("records")
     line = {
         "time": plain_value(look.now),
+        "waiting": look.waiting,
         "rate": plain_value(look.rate),
         "airings": [{name: plain_value(row[name]) for name in names} for row in rows if row["start"] <= look.now],
         "changes": [change._asdict() for change in look.changes],
+        "stream": {name: plain_value(value) for name, value in asdict(look.metrics).items()},
+        "rejected": dict(look.rejected),
         "ended": look.ended,
     }
     return line | ({"answer": as_json(look.result)} if look.ended and look.result is not None else {})

@@ -97,11 +97,11 @@ def read_events(
         "bins without an event hold 0: an event file is taken as a complete log",
         mend="outages show as runs of zeros and are reported",
     )
-    counts = _laid_out(table.filter(pa.array(keep)), many[keep], step, label, ledger)
+    counts = laid_out(table.filter(pa.array(keep)), many[keep], step, label, ledger)
     return finish(counts, ledger)
 
 
-def _laid_out(table: pa.Table, many: np.ndarray, step: int, kind: str, ledger: Ledger) -> Counts:
+def laid_out(table: pa.Table, many: np.ndarray, step: int, kind: str, ledger: Ledger) -> Counts:
     """Lay counted cells on a full grid of bins, from the first event to the last."""
     codes = [coded(table[name]) for name in ("region", "channel", "device")]
     bins = table["bin"].to_numpy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -202,6 +203,16 @@ def test_a_failure_is_a_row_that_counts(monkeypatch):
     scored = summary.scored(table([row]))
     assert scored["failed"].tolist() == [1.0]
     assert scored["answered"].tolist() == [0.0]
+
+
+def test_tasks_are_worked_off_in_any_executor(monkeypatch, tmp_path):
+    monkeypatch.setattr(run, "attempt", lambda task: [ROW | {"world": task[0], "seed": task[2]}])
+    cache = run.Cache(tmp_path / "rows.csv")
+    todo = list(run.tasks([("blind", "blind"), ("clean", "lag known")], 5, 100, {}))
+    with ThreadPoolExecutor(2) as pool:
+        run.run(todo, cache, pool, workers=2, minutes=1.0)
+    found = cache.read()
+    assert sorted(zip(found["world"], found["seed"], strict=True)) == sorted((w, seed) for w, _, seed in todo)
 
 
 def test_worlds_advance_together_and_every_task_is_unique():

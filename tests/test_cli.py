@@ -14,9 +14,10 @@ import pytest
 from typer.testing import CliRunner
 
 import attribution as at
-from attribution.cli import app, pairs
+from attribution.cli import app
 from attribution.console import clean, plain_value
 from attribution.handover import reopen
+from attribution.options import pairs
 
 FILES = ["airings.csv", "audience.csv", "context.csv", "counts.csv", "events.parquet", "social.csv", "truth.json"]
 

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 import attribution as at
 from attribution.cli import app
 from attribution.console import look_json
-from attribution.replay import entry, looks, rate
+from attribution.replay import looks, rate
+from attribution.stream.addresses import entry
 from attribution.stream.engine import ManualClock
 from attribution.stream.feeds import ReplayFeed
 from attribution.worlds import write_world

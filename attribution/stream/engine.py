@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import pandas as pd
 
-from attribution.stream.feeds import SECOND, known_from
+from attribution.stream.feeds import known_from
 from attribution.stream.ledger import Ledger, Tally
 from attribution.stream.notices import LogEntry, Notices
 
@@ -89,11 +89,11 @@ class Metrics:
         Since the first tick.
     buffer_events, buffer_ms
         What waited for the last tick, and how long the oldest of it waited.
-    received, dropped, duplicate, late
+    received, dropped, duplicate, late, refused
         Events since the feed began: counted once; missing by their numbers; repeated and left out; counted into a bin
-        that was closed already.
+        that was closed already; left out because their number is absurd.
     accuracy
-        Events counted exactly once over those sent.
+        Events counted exactly once over those sent; NaN where a source does not number its events: nobody knows then.
     """
 
     events_per_s: float = math.nan
@@ -108,6 +108,7 @@ class Metrics:
     dropped: int = 0
     duplicate: int = 0
     late: int = 0
+    refused: int = 0
     accuracy: float = math.nan
 
 
@@ -173,7 +174,7 @@ class Engine:
     tick_s
         Seconds between two ticks of the thread.
     kind
-        Kind of event to count.
+        Kind of event to count; the feed's by default.
 
     Examples
     --------
@@ -191,14 +192,13 @@ class Engine:
     """
 
     def __init__(
-        self, feed: Feed, *, clock: Clock | None = None, tick_s: float = TICK_S, kind: str = "conversion"
+        self, feed: Feed, *, clock: Clock | None = None, tick_s: float = TICK_S, kind: str | None = None
     ) -> None:
         self._feed = feed
         self._clock = clock or SystemClock()
         self._tick_s = tick_s
-        self._ledger = Ledger(feed.history, feed.origin, feed.labels, feed.numbers, kind)
-        self._notices = Notices(feed.tables["airings"], feed.labels, feed.origin)
-        self._known = {name: known_from(table, name) for name, table in feed.tables.items()}
+        self._ledger = Ledger(feed.history, feed.origin, feed.labels, feed.numbers, kind or feed.kind, met=feed.met)
+        self._notices = Notices(feed.tables["airings"], feed.origin)
         self._log: list[LogEntry] = []
         self._ticks: deque[_Tick] = deque()
         self._began: float | None = None
@@ -240,8 +240,10 @@ class Engine:
         with self._lock:
             if self._counted[0] != self._version:
                 self._counted = (self._version, self._ledger.counts())
-            rows = {name: int(np.searchsorted(at, self._until, side="right")) for name, at in self._known.items()}
-            tables = {name: table.iloc[: rows[name]] for name, table in self._feed.tables.items()}
+            tables = {
+                name: table.iloc[: int(np.searchsorted(known_from(table, name), self._until, side="right"))]
+                for name, table in self._feed.tables.items()
+            }
             return Snapshot(
                 now=_moment(self._until),
                 state=self._state(),
@@ -282,7 +284,7 @@ class Engine:
             self._take(delivery)
         done = self._clock.now()
         # A count is readable once this tick is over: the event's clock has gone on by then.
-        moment = self._feed.origin + round((done - self._began) * self._feed.speed * SECOND)
+        moment = self._feed.moment(done - self._began)
         latency = (moment - np.concatenate(picked)) / 1e6 / self._feed.speed
         waited = (moment - oldest) / 1e6 / self._feed.speed if events else 0.0
         self._ticks.append(_Tick(begun=begun, done=done, events=events, latency=latency, waited=waited))
@@ -294,6 +296,8 @@ class Engine:
         if delivery.counts is not None:
             self._ledger.append(delivery.counts)
         if delivery.batch is not None:
+            if self._feed.met and self._feed.labels != self._ledger.labels:
+                self._ledger.grow(self._feed.labels, self._feed.numbers)
             self._ledger.add(delivery.batch)
         if delivery.until > self._until or delivery.batch is not None:
             self._version += 1
@@ -305,7 +309,8 @@ class Engine:
     def _metrics(self) -> Metrics:
         tally: Tally = self._ledger.tally
         sent = tally.received + tally.dropped
-        counted = {**tally._asdict(), "accuracy": tally.received / sent if sent else math.nan}
+        known = sent and self._ledger.numbered
+        counted = {**tally._asdict(), "accuracy": tally.received / sent if known else math.nan}
         if self._began is None or not self._ticks:
             return Metrics(**counted)
         last = self._ticks[-1]

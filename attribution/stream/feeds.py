@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from attribution.worlds import World
 
 SECOND = 1_000_000_000
+CENTURY_S = 3.2e9
+"""No event lasts longer; at any speed, moments stay within 64 bits."""
 TABLES = ("airings", "context", "social", "audience")
 
 
@@ -36,24 +39,57 @@ class Feed(Protocol):
 
     Attributes
     ----------
-    history
-        Counts of the bins before the feed begins.
     origin
         Nanoseconds since 1970, UTC: where the feed begins.
-    labels, numbers
-        Of its events (without sources: it brings counts); (S,) the last number each source gave before ``origin``.
     speed
         Seconds of the event in a second of the clock.
-    tables
-        Canonical tables by name: ``airings`` and ``context`` (known ahead), ``social`` and ``audience``.
+    met
+        Labels are met on the way: ``labels`` and ``numbers`` grow, and there is no history.
+    kind
+        Kind of event that is counted.
     """
 
-    history: Counts
     origin: int
-    labels: Labels
-    numbers: np.ndarray
     speed: float
-    tables: dict[str, pd.DataFrame]
+    met: bool
+    kind: str
+
+    @property
+    def rejected(self) -> Counter[str]:
+        """Events that could not be counted, by reason."""
+        ...
+
+    def begin(self) -> bool:
+        """Whether the feed has begun; what it holds is not known before."""
+        ...
+
+    def finish(self) -> None:
+        """End it: what has arrived by the next poll is everything."""
+        ...
+
+    @property
+    def history(self) -> Counts:
+        """Counts of the bins before the feed begins."""
+        ...
+
+    @property
+    def labels(self) -> Labels:
+        """Of its events, as far as they are known; without sources: it brings counts."""
+        ...
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """(S,) the last number each source gave before ``origin``."""
+        ...
+
+    @property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Canonical tables by name: airings and context (known ahead), social and audience (as far as they go)."""
+        ...
+
+    def moment(self, elapsed_s: float) -> int:
+        """Return the event's time (ns since 1970, UTC) so long after the beginning: latencies are measured by it."""
+        ...
 
     def poll(self, elapsed_s: float) -> Iterator[Delivery]:
         """Yield what is new ``elapsed_s`` seconds of the clock after the beginning."""
@@ -81,7 +117,33 @@ def known_from(table: pd.DataFrame, name: str) -> np.ndarray:
     return time
 
 
-class SimulatedFeed:
+class _Known:
+    """What feeds have in common whose whole course is known beforehand."""
+
+    met = False
+    origin: int
+    speed: float
+    _over = False
+
+    @property
+    def rejected(self) -> Counter[str]:
+        """None."""
+        return Counter()
+
+    def begin(self) -> bool:
+        """Return True: it has begun."""
+        return True
+
+    def moment(self, elapsed_s: float) -> int:
+        """Return the event's time, ns since 1970, ``elapsed_s`` seconds of the clock after the beginning."""
+        return self.origin + round(min(elapsed_s * self.speed, CENTURY_S) * SECOND)
+
+    def finish(self) -> None:
+        """End it now."""
+        self._over = True
+
+
+class SimulatedFeed(_Known):
     """A simulated event that happens now.
 
     What lies before ``start`` is handed over as counts, at once; from then on each event is made when it is due (at
@@ -104,6 +166,7 @@ class SimulatedFeed:
     """
 
     def __init__(self, world: World, *, start: pd.Timestamp | None = None, speed: float = 1.0) -> None:
+        self._world = world
         begin = world.scenario.begin
         offset = 0.0 if start is None else (start - begin).total_seconds()
         if not 0 <= offset < world.scenario.seconds:
@@ -112,6 +175,7 @@ class SimulatedFeed:
         self.origin = begin.value + second * SECOND
         self.history = world.counts.between(end=begin + pd.Timedelta(seconds=second))
         self.labels = labels(world.scenario)
+        self.kind = "conversion"
         self.numbers = world.traffic.sent[:second].sum(axis=0)
         self.speed = _positive(speed)
         self.tables = {name: getattr(world, name) for name in TABLES}
@@ -121,7 +185,6 @@ class SimulatedFeed:
         self._batch: EventBatch | None = None
         self._due = np.empty(0, np.int64)
         self._taken = 0
-        self._over = False
 
     @property
     def ended(self) -> bool:
@@ -130,7 +193,7 @@ class SimulatedFeed:
 
     def poll(self, elapsed_s: float) -> Iterator[Delivery]:
         """Yield the events that are due, second by second."""
-        until = min(self.origin + round(elapsed_s * self.speed * SECOND), self._end)
+        until = min(self.moment(elapsed_s), self._end)
         while self._second + SECOND <= until:
             yield Delivery(self._second + SECOND, self._due_by(self._second + SECOND))
             self._second, self._batch = self._second + SECOND, None
@@ -140,6 +203,10 @@ class SimulatedFeed:
             self._over = True
             for rest in self._events:  # late events, still on their way when the event ended
                 yield Delivery(until, self._ours(rest))
+
+    def at(self, start: pd.Timestamp, *, speed: float | None = None) -> SimulatedFeed:
+        """Make the same feed, entered at another moment, at another speed."""
+        return SimulatedFeed(self._world, start=start, speed=speed or self.speed)
 
     def _due_by(self, until: int) -> EventBatch | None:
         """Events of the present second that are due and were not taken; a late one is due when the second begins."""
@@ -155,7 +222,7 @@ class SimulatedFeed:
         return take(batch, ~old) if old.any() else batch
 
 
-class ReplayFeed:
+class ReplayFeed(_Known):
     """Recorded counts, as if they were being counted now: each bin arrives when it is over.
 
     Parameters
@@ -192,12 +259,13 @@ class ReplayFeed:
         begin = first if start is None else max(start, first)
         self.history = counts.between(end=begin)
         self.origin = begin.value
+        self.kind = counts.kind
         self.labels = Labels(sources=(), regions=counts.regions, channels=counts.channels, devices=counts.devices)
         self.numbers = np.zeros(0, np.int64)
         self.speed = _positive(speed)
         given = dict(zip(TABLES, (airings, context, social, audience), strict=True))
         self.tables = {
-            name: (_nothing(name) if table is None else table).sort_values(
+            name: (no_table(name) if table is None else table).sort_values(
                 "start" if name in {"airings", "context"} else "time", kind="stable", ignore_index=True
             )
             for name, table in given.items()
@@ -209,17 +277,21 @@ class ReplayFeed:
     @property
     def ended(self) -> bool:
         """Whether every bin has been delivered."""
-        return self._done == len(self._ends)
+        return self._over or self._done == len(self._ends)
 
     def poll(self, elapsed_s: float) -> Iterator[Delivery]:
         """Yield the bins that are over."""
-        until = min(self.origin + round(elapsed_s * self.speed * SECOND), int(self._ends[-1]))
+        until = min(self.moment(elapsed_s), int(self._ends[-1]))
         low, self._done = self._done, max(self._done, int(np.searchsorted(self._ends, until, side="right")))
         if self._done > low:
             begin = pd.Timestamp(self._counts.start[low], tz="UTC")
             yield Delivery(until, None, self._counts.between(begin, pd.Timestamp(until, unit="ns", tz="UTC")))
         else:
             yield Delivery(until)
+
+    def at(self, start: pd.Timestamp, *, speed: float | None = None) -> ReplayFeed:
+        """Make the same feed, entered at another moment, at another speed."""
+        return ReplayFeed(self._counts, start=start, speed=speed or self.speed, **self.tables)
 
 
 def _positive(speed: float) -> float:
@@ -228,6 +300,6 @@ def _positive(speed: float) -> float:
     return float(speed)
 
 
-def _nothing(name: str) -> pd.DataFrame:
-    """Empty canonical table."""
+def no_table(name: str) -> pd.DataFrame:
+    """Empty canonical table of a name."""
     return normalise(pd.DataFrame({n: pd.DatetimeIndex([], tz="UTC") for n in ("start", "end", "time")}), name)

@@ -9,6 +9,7 @@ import numpy as np
 
 from attribution.counts import Counts
 from attribution.emission import take
+from attribution.stream.gaps import FILLED, NEW, REFUSED, REPEATED, GapSet
 
 if TYPE_CHECKING:
     from attribution.events import EventBatch, Labels
@@ -17,19 +18,20 @@ SECOND = 1_000_000_000
 
 
 class Tally(NamedTuple):
-    """Events so far: counted once, missing by their numbers, repeated, and counted into a bin already closed."""
+    """Events so far: counted once, missing by their numbers, repeated, counted late, and refused for their number."""
 
     received: int
     dropped: int
     duplicate: int
     late: int
+    """Of those counted: into a bin already closed."""
+    refused: int
 
 
 class Ledger:
     """Bins of 1 s behind a history of whole bins; what arrives is counted once, by the number its source gave it.
 
-    Each source has a highest number seen and the set of those below it that are missing. A missing event is charged to
-    the bin of the event after it, or to the silent bins between them; it is taken off again when it does arrive.
+    What is missing or repeated :class:`attribution.stream.gaps.GapSet` tells by the numbers.
 
     Parameters
     ----------
@@ -43,36 +45,76 @@ class Ledger:
         (S,) the last number each source gave before ``origin``.
     kind
         The kind of event that is counted; the others only prove that nothing is missing.
+    met
+        Labels and the first bin are met on the way: `grow` makes room, bins before the first event are not counts, and
+        labels are handed over in alphabetical order.
     """
 
-    def __init__(self, history: Counts, origin: int, labels: Labels, numbers: np.ndarray, kind: str) -> None:
+    def __init__(
+        self, history: Counts, origin: int, labels: Labels, numbers: np.ndarray, kind: str, *, met: bool = False
+    ) -> None:
         self._whole = [history]
         self._origin = origin
-        self._labels = labels
-        self._kind = labels.kinds.index(kind) if kind in labels.kinds else -1
-        self._beats = "heartbeat" in labels.kinds
+        self._met = met
+        self._name = kind
+        self._say(labels)
         sources = len(labels.sources)
         self._values = np.zeros((64, *history.values.shape[1:]), np.int64)
         self._received = np.zeros((64, sources), np.int64)
         self._missing = np.zeros((64, sources), np.int64)
         self._serves = np.zeros((sources, len(labels.regions)), bool)
-        self._high = np.asarray(numbers, dtype=np.int64).copy()
-        self._last_row = np.full(sources, -1)
-        self._gaps = [np.zeros((2, 0), np.int64) for _ in range(sources)]
+        self._gaps = GapSet(numbers, before=-1)
         self._closed = 0
-        self._received_all = self._duplicate = self._late = 0
+        self._received_all = self._duplicate = self._late = self._refused = 0
         self._revised: list[np.ndarray] = []
+        self._numbered = True
+        self._first = 0 if not met else np.iinfo(np.int64).max
+
+    def _say(self, labels: Labels) -> None:
+        self._labels = labels
+        self._kind = labels.kinds.index(self._name) if self._name in labels.kinds else -1
+        self._beats = "heartbeat" in labels.kinds
+
+    @property
+    def labels(self) -> Labels:
+        """Of the events so far."""
+        return self._labels
+
+    @property
+    def numbered(self) -> bool:
+        """Whether every event carried a number: else nobody knows how many are missing."""
+        return self._numbered
 
     @property
     def tally(self) -> Tally:
-        """Events counted once, missing, repeated, late."""
-        dropped = sum(gap.shape[1] for gap in self._gaps)
-        return Tally(self._received_all, dropped, self._duplicate, self._late)
+        """Events counted once, missing, repeated, late, refused."""
+        return Tally(self._received_all, self._gaps.dropped, self._duplicate, self._late, self._refused)
 
     @property
     def closed(self) -> int:
         """How many bins of 1 s are over."""
         return self._closed
+
+    def grow(self, labels: Labels, numbers: np.ndarray) -> None:
+        """Make room for labels that follow those known; there is no history then. ``numbers`` as at the beginning."""
+        old = len(self._labels.sources)
+        self._say(labels)
+        room = (len(self._values), len(labels.regions), len(labels.channels), len(labels.devices))
+        self._values = _padded(self._values, room)
+        self._received = _padded(self._received, (room[0], len(labels.sources)))
+        self._missing = _padded(self._missing, (room[0], len(labels.sources)))
+        self._serves = _padded(self._serves, (len(labels.sources), room[1]))
+        self._gaps.grow(numbers[old:])
+        self._whole = [
+            replace(
+                self._whole[0],
+                values=np.zeros((0, *room[1:])),
+                completeness=np.zeros((0, room[1])),
+                regions=labels.regions,
+                channels=labels.channels,
+                devices=labels.devices,
+            )
+        ]
 
     def append(self, counts: Counts) -> None:
         """Add bins that were counted elsewhere."""
@@ -85,7 +127,7 @@ class Ledger:
 
         A feed without sources has no such bins: it brings its own.
         """
-        if not len(self._high):
+        if not self._received.shape[1]:
             return range(0)
         before, self._closed = self._closed, max(self._closed, (until - self._origin) // SECOND)
         self._reserve(self._closed)
@@ -97,13 +139,16 @@ class Ledger:
         if not len(row):
             return
         self._reserve(int(row.max()) + 1)
-        fresh = np.zeros(len(row), bool)
-        for source in np.unique(batch.source):
-            mine = np.flatnonzero(batch.source == source)
-            fresh[mine] = self._admit(int(source), batch.seq[mine].astype(np.int64), row[mine])
+        found = self._gaps.admit(batch.source.astype(np.int64), batch.seq.astype(np.int64), row)
+        np.add.at(self._missing, (found.charges[1], found.charges[0]), found.charges[2])
+        fresh = (found.status == NEW) | (found.status == FILLED)
+        self._duplicate += int((found.status == REPEATED).sum())
+        self._refused += int((found.status == REFUSED).sum())
+        self._numbered = self._numbered and bool(batch.seq.all())
         if not fresh.all():
             batch, row = take(batch, fresh), row[fresh]
         self._received_all += len(row)
+        self._first = min(self._first, int(row.min())) if len(row) else self._first
         late = row[row < self._closed]
         self._late += len(late)
         if len(late):
@@ -113,47 +158,6 @@ class Ledger:
         counted = batch.kind == self._kind
         cell = (row[counted], batch.region[counted], batch.channel[counted], batch.device[counted])
         np.add.at(self._values, cell, 1)
-
-    def _admit(self, source: int, seq: np.ndarray, row: np.ndarray) -> np.ndarray:
-        """Return (n,) which events of one source are new, and keep account of the gaps."""
-        high = self._high[source]
-        if seq[0] == high + 1 and len(seq) == seq[-1] - high and (np.diff(seq) == 1).all():
-            self._high[source], self._last_row[source] = seq[-1], row[-1]
-            return np.ones(len(seq), bool)
-        _, first = np.unique(seq, return_index=True)
-        fresh = np.zeros(len(seq), bool)
-        fresh[first] = True
-        late = fresh & (seq <= high)
-        fresh &= ~late
-        late[late] = self._fill(source, seq[late])
-        self._duplicate += int(len(seq) - fresh.sum() - late.sum())
-        if fresh.any():
-            order = np.argsort(seq[fresh])
-            self._open(source, seq[fresh][order], row[fresh][order])
-        return fresh | late
-
-    def _fill(self, source: int, seq: np.ndarray) -> np.ndarray:
-        """Take missing events that arrive after all off the gaps; (n,) which of them were missing."""
-        gaps = self._gaps[source]
-        found = np.isin(gaps[0], seq)
-        self._missing[:, source] -= np.bincount(gaps[1, found], minlength=len(self._missing))
-        self._gaps[source] = gaps[:, ~found]
-        return np.isin(seq, gaps[0])
-
-    def _open(self, source: int, seq: np.ndarray, row: np.ndarray) -> None:
-        """Note the numbers that are missing before each of these new events, which rise."""
-        before = np.r_[self._high[source], seq[:-1]]
-        previous = np.r_[self._last_row[source], row[:-1]]
-        jump = np.flatnonzero(seq - before > 1)
-        if len(jump):
-            size = seq[jump] - before[jump] - 1
-            # Bins without a word lie between: the missing ones are theirs, else they are the next event's neighbours.
-            charged = np.where(row[jump] > previous[jump] + 1, previous[jump] + 1, row[jump])
-            lost = np.concatenate([np.arange(a + 1, b) for a, b in zip(before[jump], seq[jump], strict=True)])
-            where = np.repeat(charged, size)
-            self._missing[:, source] += np.bincount(where, minlength=len(self._missing))
-            self._gaps[source] = np.concatenate([self._gaps[source], np.stack([lost, where])], axis=1)
-        self._high[source], self._last_row[source] = seq[-1], row[-1]
 
     def heard(self, row: int) -> np.ndarray:
         """(S,) events received of each source in a bin of 1 s."""
@@ -171,23 +175,25 @@ class Ledger:
 
     def rates(self, first: int, last: int) -> np.ndarray:
         """(n, R) counts of the bins ``[first, last)`` of 1 s; those below 0 are the last of the history."""
-        live = self._values[max(first, 0) : last].sum(axis=(2, 3)).astype(float)
-        if first >= 0:
+        live = self._values[max(first, min(self._first, last)) : last].sum(axis=(2, 3)).astype(float)
+        if first >= 0 or self._met:
             return live
         return np.concatenate([self._whole[0].total[first:], live])
 
     def counts(self) -> Counts:
         """Return the history and the closed bins: a copy, which late events do not change any more."""
         n = self._closed
-        received, missing = self._received[:n] @ self._serves, self._missing[:n] @ self._serves
-        values = self._values[:n].astype(float)
-        completeness = np.ones(received.shape)
+        first = min(self._first, n)
+        received, missing = self._received[first:n] @ self._serves, self._missing[first:n] @ self._serves
+        values, sent = self._values[first:n].astype(float), received + missing
+        completeness = received / np.maximum(sent, 1)
         if self._beats:
-            completeness = received / np.maximum(received + missing, 1)
             values[received == 0] = np.nan
-        start = (self._origin + np.arange(n) * SECOND).astype("datetime64[ns]")
-        live = replace(self._whole[0], start=start, width=np.ones(n), values=values, completeness=completeness)
-        return _joined([*self._whole, live])
+        else:
+            completeness[sent == 0] = 1.0
+        start = (self._origin + np.arange(first, n) * SECOND).astype("datetime64[ns]")
+        live = replace(self._whole[0], start=start, width=np.ones(n - first), values=values, completeness=completeness)
+        return _ordered(live) if self._met else _joined([*self._whole, live])
 
     def _reserve(self, rows: int) -> None:
         """Double the room until it holds ``rows`` bins of 1 s."""
@@ -198,6 +204,26 @@ class Ledger:
         for name in ("_values", "_received", "_missing"):
             array = getattr(self, name)
             setattr(self, name, np.concatenate([array, np.zeros((more, *array.shape[1:]), array.dtype)]))
+
+
+def _padded(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Put zeros behind, along every axis."""
+    return np.pad(array, [(0, new - old) for new, old in zip(shape, array.shape, strict=True)])
+
+
+def _ordered(counts: Counts) -> Counts:
+    """Put the labels of every axis in alphabetical order, as the readers do; a copy."""
+    regions, channels, devices = (
+        np.argsort(np.array(labels)) for labels in (counts.regions, counts.channels, counts.devices)
+    )
+    return replace(
+        counts,
+        values=counts.values[:, regions][:, :, channels][:, :, :, devices],
+        completeness=counts.completeness[:, regions],
+        regions=tuple(counts.regions[i] for i in regions),
+        channels=tuple(counts.channels[i] for i in channels),
+        devices=tuple(counts.devices[i] for i in devices),
+    )
 
 
 def _joined(parts: list[Counts]) -> Counts:

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 if TYPE_CHECKING:
-    from attribution.events import Labels
     from attribution.stream.ledger import Ledger
 
 SECOND = 1_000_000_000
@@ -39,19 +38,16 @@ class Notices:
     ----------
     airings
         The schedule.
-    labels
-        Of the events.
     origin
         Nanoseconds since 1970, UTC, where the bins of 1 s begin.
     """
 
-    def __init__(self, airings: pd.DataFrame, labels: Labels, origin: int) -> None:
+    def __init__(self, airings: pd.DataFrame, origin: int) -> None:
         ahead = airings[airings["start"] >= _moment(origin)]
         self._ahead: list[dict[Any, Any]] = ahead.sort_values("start", kind="stable").to_dict("records")
-        self._labels = labels
         self._origin = origin
-        self._spiking = np.zeros(len(labels.regions), bool)
-        self._silent = np.zeros(len(labels.sources), bool)
+        self._spiking: set[int] = set()
+        self._silent: set[int] = set()
         self._losing = False
         self._told_row = -REVISION_S
 
@@ -79,28 +75,27 @@ class Notices:
             return []
         found = []
         now, mean = rates[-SPIKE_S:].mean(axis=0), rates[:-SPIKE_S].mean(axis=0)
-        for i, region in enumerate(self._labels.regions):
+        for i, region in enumerate(ledger.labels.regions):
             ratio = now[i] / mean[i] if mean[i] > 0 else math.nan
             noise = math.sqrt(mean[i] * (1 / SPIKE_S + 1 / BEFORE_S)) if mean[i] > 0 else math.nan
-            if not self._spiking[i] and ratio >= SPIKE_RATIO and now[i] - mean[i] >= SPIKE_SD * noise:
-                self._spiking[i] = True
+            if i not in self._spiking and ratio >= SPIKE_RATIO and now[i] - mean[i] >= SPIKE_SD * noise:
+                self._spiking.add(i)
                 text = f"{region}: {now[i]:.1f} conversions/s over {SPIKE_S} s, {ratio:.2f} x the minute before"
                 found.append(("INGEST_SPIKE", text))
-            elif self._spiking[i] and ratio < CALM_RATIO:
-                self._spiking[i] = False
+            elif i in self._spiking and ratio < CALM_RATIO:
+                self._spiking.remove(i)
         return found
 
     def _silence(self, row: int, ledger: Ledger) -> list[tuple[str, str]]:
-        if "heartbeat" not in self._labels.kinds:
+        if "heartbeat" not in ledger.labels.kinds:
             return []
-        silent = ledger.heard(row) == 0
-        changed = np.flatnonzero(silent != self._silent)
-        self._silent = silent
+        silent = set(np.flatnonzero(ledger.heard(row) == 0).tolist())
+        changed, self._silent = sorted(silent ^ self._silent), silent
         return [
             (
                 "ALERT",
-                f"data: {self._labels.sources[i]} is "
-                + ("silent: its counts are unknown" if silent[i] else "heard again"),
+                f"data: {ledger.labels.sources[i]} is "
+                + ("silent: its counts are unknown" if i in silent else "heard again"),
             )
             for i in changed
         ]

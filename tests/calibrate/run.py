@@ -16,7 +16,7 @@ import multiprocessing
 import sys
 import time
 import traceback
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, ProcessPoolExecutor, wait
 from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -101,25 +101,24 @@ class Cache:
             writer.writerows(table(found).assign(done=1).itertuples(index=False))
 
 
-def run(todo: list[Task], cache: Cache, *, workers: int, minutes: float) -> None:
-    """Work off the tasks, a row at a time into the cache, and say how far it is."""
+def run(todo: list[Task], cache: Cache, pool: Executor, *, workers: int, minutes: float) -> None:
+    """Work off the tasks in any executor, a row at a time into the cache, and say how far it is."""
     began, said, done = time.monotonic(), 0.0, 0
     end = began + minutes * 60
     left = iter(todo)
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        running = {pool.submit(attempt, task) for task in islice(left, 3 * workers)}
-        while running:
-            ready, running = wait(running, return_when=FIRST_COMPLETED)
-            for future in ready:
-                cache.append(future.result())
-            done += len(ready)
-            now = time.monotonic()
-            if now < end:
-                running |= {pool.submit(attempt, task) for task in islice(left, len(ready))}
-            if now - said > PRINT_S or not running:
-                said = now
-                rest = min((now - began) / done * (len(todo) - done), max(end - now, 0))
-                print(f"{done:,} of {len(todo):,} done, {rest / 60:.1f} min left", flush=True)
+    running = {pool.submit(attempt, task) for task in islice(left, 3 * workers)}
+    while running:
+        ready, running = wait(running, return_when=FIRST_COMPLETED)
+        for future in ready:
+            cache.append(future.result())
+        done += len(ready)
+        now = time.monotonic()
+        if now < end:
+            running |= {pool.submit(attempt, task) for task in islice(left, len(ready))}
+        if now - said > PRINT_S or not running:
+            said = now
+            rest = min((now - began) / done * (len(todo) - done), max(end - now, 0))
+            print(f"{done:,} of {len(todo):,} done, {rest / 60:.1f} min left", flush=True)
 
 
 def keep(found: pd.DataFrame) -> None:
@@ -192,7 +191,8 @@ def main() -> int:
         f"{len(wanted):,} analyses in {len(cells)} cells, {len(wanted) - len(todo):,} kept or left; {cache.path.name}"
     )
     if todo:
-        run(todo, cache, workers=given.workers, minutes=minutes)
+        with ProcessPoolExecutor(given.workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+            run(todo, cache, pool, workers=given.workers, minutes=minutes)
     reported = given.first >= FIRST and not given.quick
     found = chosen(cache.read(), plan.cells() if reported else cells, given.first, None if reported else seeds)
     if found.empty:

@@ -1,0 +1,1 @@
+"""Drills: what a node has to survive, exactly."""
