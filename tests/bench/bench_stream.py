@@ -138,18 +138,20 @@ def latency(seconds: float = 20.0, eps: int = 14_200, tick_s: float = 0.001) -> 
     with tempfile.TemporaryDirectory() as folder:
         node = Node(Path(folder))
         waits, spent, late = [], 0.0, 0
-        begun = time.perf_counter()
+        begun = free = time.perf_counter()
         for i, frame in enumerate(frames):
             due = begun + i * tick_s
             while (now := time.perf_counter()) < due:
                 time.sleep(max(0.0, due - now - 0.0002))
-            late += now - due > tick_s
+            given = due if free > due else now  # what waited for our own saves waited for us
+            late += free <= due and now - due > tick_s
             cpu = time.process_time()
             node.offer(frame)
             node.step()
-            waits.append(time.perf_counter() - now)
+            waits.append(time.perf_counter() - given)
             node.tick()
             spent += time.process_time() - cpu
+            free = time.perf_counter()
         node.close()
     p50, p99 = np.quantile(waits, (0.5, 0.99)) * 1e3
     print(
