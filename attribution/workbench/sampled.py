@@ -34,7 +34,7 @@ def agreement_html(table: pd.DataFrame) -> str:
         away, ratio = float(part["difference"].abs().median()), float(part["ratio"].median())
         rows.append(
             (
-                named(name.replace("_", " "), f"{len(part)} worlds"),
+                named(name.replace("_", " "), f"{len(part)} world{'s' * (len(part) != 1)}"),
                 _marked(f"{number(away, '.2f')} sd", away > APART),
                 _marked(number(ratio, ".2f"), not LEAST_RATIO <= ratio <= MOST_RATIO),
                 *(percent(float(part["optimal"].mean())), percent(float(part["longer"].mean()))),
