@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 import numpy as np
 import pandas as pd
+from scipy.stats import gaussian_kde
 
 from attribution import charts, plotted
 from attribution.theme import chart_config, palette
@@ -178,7 +179,7 @@ def amount_frames(now: Finger, before: Finger | None, draws: np.ndarray | None =
         ghost = old[(old["incremental"] >= low) & (old["incremental"] <= high)][["incremental", "posterior"]]
         tops.append(float(ghost["posterior"].max()) if len(ghost) else 0.0)
     full = pd.DataFrame(columns=["incremental", "posterior"])
-    if draws is not None and len(draws) > 1:
+    if draws is not None and np.ptp(draws) > 0:
         full = smoothed(draws, low, high)
         tops.append(float(full["posterior"].max()))
     ends = {"low": row["incremental_lower"], "middle": row["incremental"], "high": row["incremental_upper"]}
@@ -190,7 +191,7 @@ def amount_frames(now: Finger, before: Finger | None, draws: np.ndarray | None =
 
 
 def smoothed(draws: np.ndarray, low: float, high: float) -> pd.DataFrame:
-    """Return the density of draws (D,) between two ends: a normal around each, Silverman's width.
+    """Return the Gaussian kernel density of draws (D,), not all alike, between two ends.
 
     Examples
     --------
@@ -199,12 +200,7 @@ def smoothed(draws: np.ndarray, low: float, high: float) -> pd.DataFrame:
     1.0
     """
     at = np.linspace(low, high, 161)
-    spread = min(float(draws.std()), float(np.subtract(*np.quantile(draws, [0.75, 0.25]))) / 1.34) or 1.0
-    width = 0.9 * spread * len(draws) ** -0.2
-    z = (at[:, None] - draws) / width
-    return pd.DataFrame(
-        {"incremental": at, "posterior": np.exp(-0.5 * z**2).mean(axis=1) / (width * np.sqrt(2 * np.pi))}
-    )
+    return pd.DataFrame({"incremental": at, "posterior": gaussian_kde(draws)(at)})
 
 
 @cache

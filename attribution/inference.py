@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -36,28 +37,47 @@ class Drawn(NamedTuple):
     """Whether it is of the second, longer run."""
 
 
-class Outcome(NamedTuple):
-    """A sampled posterior."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posterior:
+    """A sampled posterior.
 
-    idata: Any
-    """ArviZ's InferenceData, or DataTree from its version 1 on."""
+    Attributes
+    ----------
+    incremental
+        airing, mean, sd, lower, upper, rhat, ess_bulk, ess_tail.
+    draws, peak_draws
+        (D, J) incremental inside each window; mode of the lag in seconds.
+    divergences, ebfmi
+        Draws that diverged; energy fraction of missing information, of the worst chain of the worst run.
+    optimal, advice
+        Whether every incremental has converged; what to do where one has not.
+    left_out
+        Which worlds were not sampled, and their weight, in words.
+    sensitivity
+        prior, airing, index, sentence: how far the answer leans on each prior.
+    seconds
+        Of compiling and of sampling.
+    idata
+        ArviZ's InferenceData, or DataTree from its version 1 on; None where it lies in the file.
+    idata_path
+        The NetCDF file of a run in a process of its own: ``arviz.from_netcdf`` opens it.
+    """
+
     incremental: pd.DataFrame
-    """airing, mean, sd, lower, upper, rhat, ess_bulk, ess_tail."""
     draws: np.ndarray
-    """(D, J) incremental inside each window."""
     peak_draws: np.ndarray
-    """(D, J) mode of the lag, seconds."""
     divergences: int
     ebfmi: float
     optimal: bool
     advice: str
     left_out: str
     sensitivity: pd.DataFrame
-    """prior, airing, index, sentence."""
     seconds: dict[str, float]
+    idata: Any = None
+    idata_path: str = ""
 
 
-def outcome(work: Job, found: list[Drawn], spent: dict[str, float], rng: np.random.Generator) -> Outcome:
+def outcome(work: Job, found: list[Drawn], spent: dict[str, float], rng: np.random.Generator) -> Posterior:
     """Put the groups together: a row an airing, in the order of the airings' table.
 
     Parameters
@@ -82,7 +102,7 @@ def outcome(work: Job, found: list[Drawn], spent: dict[str, float], rng: np.rand
     said = advice(checked, diverged, energy)
     left_out = " ".join(dict.fromkeys(group.left_out for group in work.groups if group.left_out))
     flat = {name: value.reshape(-1, value.shape[-1]) for name, value in values.items() if value.ndim == 3}
-    return Outcome(
+    return Posterior(
         idata=_idata(work, found, names, values, stats, {
             "optimal": int(optimal), "advice": said, "left_out": left_out, "divergences": diverged, "ebfmi": energy,
             "longer": int(any(d.longer for d in found)),

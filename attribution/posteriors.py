@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from attribution.inference import Drawn, Outcome, outcome
+from attribution.inference import Drawn, Posterior, outcome
 from attribution.model.coordinates import effects_at, kernel_weights, log_priors
 from attribution.model.diagnosis import Health, ebfmi, health, split_rhat
 
@@ -37,7 +37,7 @@ def run(
     chains: int = 4,
     rng: int = 0,
     watch: Callable[[str, int, int, int], bool] | None = None,
-) -> Outcome:
+) -> Posterior:
     """Sample every group; a posterior that is not optimal is sampled once more, longer.
 
     Parameters

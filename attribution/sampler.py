@@ -7,49 +7,16 @@ import queue
 import threading
 import time
 import traceback
-from dataclasses import dataclass
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from attribution.jobs import Job
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from attribution.inference import Outcome
+    from attribution.inference import Posterior
     from attribution.model.padded import Size
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Posterior:
-    """A sampled posterior, as :class:`attribution.inference.Outcome` holds it, its draws kept in a NetCDF file.
-
-    Attributes
-    ----------
-    incremental
-        airing, mean, sd, lower, upper, rhat, ess_bulk, ess_tail.
-    draws, peak_draws
-        (D, J) incremental inside each window; mode of the lag in seconds.
-    idata_path
-        The NetCDF file: ``arviz.from_netcdf`` opens it.
-    divergences, ebfmi, optimal, advice, left_out, sensitivity, seconds
-        As in the outcome.
-    """
-
-    incremental: pd.DataFrame
-    draws: np.ndarray
-    peak_draws: np.ndarray
-    idata_path: str
-    divergences: int
-    ebfmi: float
-    optimal: bool
-    advice: str
-    left_out: str
-    sensitivity: pd.DataFrame
-    seconds: dict[str, float]
 
 
 class Told(NamedTuple):
@@ -134,10 +101,4 @@ def _answer(pipe: Connection, stopped: set[int], asked: Asked, work: Job, folder
         return Told(asked.number, "cancelled")
     path = Path(folder) / f"{asked.number}.nc"
     found.idata.to_netcdf(str(path), engine="h5netcdf")
-    return Told(asked.number, "done", result=_kept(found, path))
-
-
-def _kept(found: Outcome, path: Path) -> Posterior:
-    own = found._asdict()
-    del own["idata"]
-    return Posterior(**own, idata_path=str(path))
+    return Told(asked.number, "done", result=replace(found, idata=None, idata_path=str(path)))

@@ -21,10 +21,11 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
 from attribution.jobs import Job, job
-from attribution.sampler import Asked, Posterior, Told
+from attribution.sampler import Asked, Told
 
 if TYPE_CHECKING:
     from attribution.analysis import Analysis
+    from attribution.inference import Posterior
     from attribution.model.padded import Size
 
 OVER = ("done", "failed", "cancelled")
@@ -110,7 +111,7 @@ class Run:
 
 WORDS = {
     "starting": "The sampler is starting.",
-    "compiling": "The model is being compiled for data of this shape: once, for at most a minute.",
+    "compiling": "The model is being compiled for data of this shape: once, for about a minute.",
     "sampling": "The posterior is being sampled.",
     "longer": "The chains were not long enough: a longer run is being sampled.",
     "done": "Done.",

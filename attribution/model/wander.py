@@ -94,6 +94,21 @@ def _gains(decay, turn, first, noise):
 
 
 @njit(cache=True)
+def _told(K, t, v, a0, a1, a2, a3):
+    """Return the state after an innovation ``v`` at bin ``t``."""
+    return a0 + K[t, 0] * v, a1 + K[t, 1] * v, a2 + K[t, 2] * v, a3 + K[t, 3] * v
+
+
+@njit(cache=True)
+def _ahead(decay, turn, t, a0, a1, a2, a3):
+    """Return the state expected at the bin after ``t``: F times it."""
+    e, a = decay[t, 0], turn[t, 0]
+    a0, a1 = e * ((1.0 + a) * a0 + a * a1), e * (-a * a0 + (1.0 - a) * a1)
+    e, a = decay[t, 1], turn[t, 1]
+    return a0, a1, e * ((1.0 + a) * a2 + a * a3), e * (-a * a2 + (1.0 - a) * a3)
+
+
+@njit(cache=True)
 def whiten(gain: Gain, columns: np.ndarray, first: np.ndarray) -> np.ndarray:
     """Whiten rows ``columns`` (p, n), each beginning at bin ``first`` (p,) and 0 before it: S^-1/2 of each, (p, n)."""
     decay, turn, K, root = gain.decay, gain.turn, gain.gain, gain.root
@@ -106,14 +121,8 @@ def whiten(gain: Gain, columns: np.ndarray, first: np.ndarray) -> np.ndarray:
             if root[t] > 0.0:
                 v = columns[p, n] - a0 - a2
                 out[p, n] = v * root[t]
-                a0 += K[t, 0] * v
-                a1 += K[t, 1] * v
-                a2 += K[t, 2] * v
-                a3 += K[t, 3] * v
-            e, a = decay[t, 0], turn[t, 0]
-            a0, a1 = e * ((1.0 + a) * a0 + a * a1), e * (-a * a0 + (1.0 - a) * a1)
-            e, a = decay[t, 1], turn[t, 1]
-            a2, a3 = e * ((1.0 + a) * a2 + a * a3), e * (-a * a2 + (1.0 - a) * a3)
+                a0, a1, a2, a3 = _told(K, t, v, a0, a1, a2, a3)
+            a0, a1, a2, a3 = _ahead(decay, turn, t, a0, a1, a2, a3)
     return out
 
 
@@ -129,14 +138,8 @@ def clip(gain: Gain, series: np.ndarray, most: float) -> np.ndarray:
             if abs(v) * root[t] > most:
                 v = np.sign(v) * most / root[t]
                 out[t] = a0 + a2 + v
-            a0 += K[t, 0] * v
-            a1 += K[t, 1] * v
-            a2 += K[t, 2] * v
-            a3 += K[t, 3] * v
-        e, a = decay[t, 0], turn[t, 0]
-        a0, a1 = e * ((1.0 + a) * a0 + a * a1), e * (-a * a0 + (1.0 - a) * a1)
-        e, a = decay[t, 1], turn[t, 1]
-        a2, a3 = e * ((1.0 + a) * a2 + a * a3), e * (-a * a2 + (1.0 - a) * a3)
+            a0, a1, a2, a3 = _told(K, t, v, a0, a1, a2, a3)
+        a0, a1, a2, a3 = _ahead(decay, turn, t, a0, a1, a2, a3)
     return out
 
 
@@ -152,14 +155,8 @@ def slow_path(gain: Gain, series: np.ndarray) -> np.ndarray:
         if root[t] > 0.0:
             v = series[t] - a0 - a2
             inno[t] = v
-            a0 += K[t, 0] * v
-            a1 += K[t, 1] * v
-            a2 += K[t, 2] * v
-            a3 += K[t, 3] * v
-        e, a = decay[t, 0], turn[t, 0]
-        a0, a1 = e * ((1.0 + a) * a0 + a * a1), e * (-a * a0 + (1.0 - a) * a1)
-        e, a = decay[t, 1], turn[t, 1]
-        a2, a3 = e * ((1.0 + a) * a2 + a * a3), e * (-a * a2 + (1.0 - a) * a3)
+            a0, a1, a2, a3 = _told(K, t, v, a0, a1, a2, a3)
+        a0, a1, a2, a3 = _ahead(decay, turn, t, a0, a1, a2, a3)
     slow = np.zeros(steps)
     r0, r1, r2, r3 = 0.0, 0.0, 0.0, 0.0
     for t in range(steps - 1, -1, -1):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from html import escape
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
+from attribution import sampling
 from attribution.figures import figure, html_table
 from attribution.model.diagnosis import two_modes
 from attribution.model.sensitivity import LEANS
@@ -19,6 +19,7 @@ from attribution.workbench import panels
 if TYPE_CHECKING:
     from attribution.analysis import Analysis
     from attribution.finger import Finger
+    from attribution.inference import Posterior
     from attribution.settings import Settings
 
 DRAWS, CHAINS = 1000, 4
@@ -28,45 +29,23 @@ PART_SD, PART_RATIO = 0.25, 0.10
 KEY, REFUSED = "tune-run", "tune-refused"
 
 
-class Run(Protocol):
-    """What :func:`attribution.sampling.start` returns."""
-
-    def progress(self) -> Any:
-        """Return how far it is."""
-        ...
-
-    def cancel(self) -> None:
-        """Stop it."""
-        ...
-
-    def posterior(self) -> Any:
-        """Return what was found, once it is done."""
-        ...
-
-
 class Asked(NamedTuple):
     """A run with the settings and the airing it was asked for."""
 
     settings: Settings
     airing: str
-    run: Run
-
-
-def engine() -> Any:
-    """Return the sampler, loaded when it is first asked for: PyMC is heavy."""
-    return import_module("attribution.sampling")
+    run: sampling.Run
 
 
 def ahead(result: Analysis) -> str:
     """Have the sampler compile for data of this shape, once a session and shape; returns its state in words."""
     shape = (len(result.total), result.series["region"].nunique() if len(result.series) else 0, len(result.table))
     try:
-        sampler = engine()
         if st.session_state.get("tune-warmed") != shape and len(result.total):
             st.session_state["tune-warmed"] = shape
-            sampler.warm(result)
-        return str(sampler.state())
-    except (ImportError, ValueError) as error:
+            sampling.warm(result)
+        return sampling.state()
+    except ValueError as error:
         return f"failed: {error}"
 
 
@@ -78,8 +57,8 @@ def start(result: Analysis, said: Finger) -> None:
         before.run.cancel()
     state.pop(REFUSED, None)
     try:
-        run = engine().start(result, draws=DRAWS, chains=CHAINS, rng=0)
-    except (ImportError, ValueError) as error:
+        run = sampling.start(result, draws=DRAWS, chains=CHAINS, rng=0)
+    except ValueError as error:
         state[REFUSED] = f"The full posterior cannot run: {error}."
         return
     state[KEY] = Asked(said.settings, said.airing, run)
@@ -142,13 +121,13 @@ def _state(one: Asked | None) -> str:
     return "not run" if one is None else str(one.run.progress().state)
 
 
-def _ended(now: Any) -> str:
+def _ended(now: sampling.Progress) -> str:
     if now.state == "cancelled":
         return "The run was cancelled; the fast answer stands."
     return f"The full posterior failed: {str(now.message).rstrip('.')}. The fast answer stands."
 
 
-def progress_html(now: Any) -> str:
+def progress_html(now: sampling.Progress) -> str:
     """Write how far a run is: draws, divergences, time left."""
     share = min(now.draws / now.total, 1.0) if now.total else 0.0
     left = f"about {now.seconds_left:.0f} s left" if _finite(now.seconds_left) else "time left is not known yet"
@@ -160,7 +139,7 @@ def progress_html(now: Any) -> str:
     )
 
 
-def posterior_html(posterior: Any, airing: str, said: Finger | None, *, old: bool) -> str:
+def posterior_html(posterior: Posterior, airing: str, said: Finger | None, *, old: bool) -> str:
     """Write the full posterior beside the fast answer, how well it converged, and whether the two part.
 
     Parameters

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from dataclasses import replace
@@ -182,7 +181,7 @@ class FakeRun:
 def sampler(monkeypatch):
     """Put a sampler in the place of the one that needs PyMC; returns the runs it started."""
     runs: list[FakeRun] = []
-    fake = ModuleType("attribution.sampling")
+    fake = ModuleType("sampling")
 
     def start(result: object, **options: object) -> FakeRun:
         runs.append(FakeRun(result, **options))
@@ -193,7 +192,7 @@ def sampler(monkeypatch):
 
     fake.start, fake.warm = start, warm  # pyright: ignore[reportAttributeAccessIssue]
     fake.state = lambda: "compiling" if hasattr(fake, "warmed") else "cold"  # pyright: ignore[reportAttributeAccessIssue]
-    monkeypatch.setitem(sys.modules, "attribution.sampling", fake)
+    monkeypatch.setattr(tune_run, "sampling", fake)
     return runs
 
 
@@ -418,7 +417,7 @@ def test_a_sampler_that_cannot_run_is_a_sentence(monkeypatch):
     def refused(*_: object, **__: object) -> None:
         raise ValueError("there is nothing a posterior could be sampled around")
 
-    monkeypatch.setattr(sys.modules["attribution.sampling"], "start", refused)
+    monkeypatch.setattr(tune_run.sampling, "start", refused)
     for _ in range(60):
         if not app.button(key="tune-sample").disabled:
             break
