@@ -16,7 +16,7 @@ SHEET = """<style>
 .st-key-panel-rail [data-testid=stVerticalBlock]{gap:.1rem}
 .st-key-panel-rail [data-testid=stHorizontalBlock]{gap:.8rem}
 .ec.railgroup{margin-top:.15rem}
-.ec.dial{display:grid;grid-template-columns:1fr auto;font:400 .7rem/1.3 var(--mono);color:var(--muted)}
+.ec.dial{display:grid;grid-template-columns:1fr auto;gap:0 .5rem;font:400 .7rem/1.3 var(--mono);color:var(--muted)}
 .ec.dial b{color:var(--ink);white-space:nowrap}.ec.dial span{white-space:nowrap;overflow:hidden;text-overflow:ellipsis}
 .ec .strip2{grid-column:1/-1;position:relative;height:11px;margin:1px 6px 0;display:flex;align-items:flex-end}
 .ec .strip2 i{flex:1;background:var(--counterfactual);opacity:.35;min-width:0}
