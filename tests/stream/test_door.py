@@ -116,6 +116,7 @@ def test_the_good_events_of_a_body_are_taken_and_the_others_counted_under_their_
         (b"EVCF and so on", FRAME, 400, "not a frame"),
         (encode(batch(5))[:-1], FRAME, 400, "truncated"),
     ],
+    ids=["empty", "type", "encoding", "no gzip", "gzip cut", "large", "large unpacked", "no frame", "frame cut"],
 )
 def test_what_cannot_be_taken_is_refused_with_its_reason(opened, body, headers, status, reason):
     inbox, door, client = opened(limit=20_000)
