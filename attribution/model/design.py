@@ -186,7 +186,8 @@ class Design:
         start = np.append(self.start[:count], [close] * ahead)
         width = np.append(self.width[:count], self.width[-1:] if ahead else [])
         pad = lambda a: np.concatenate([a[..., :count], np.zeros((*a.shape[:-1], ahead))], axis=-1)  # noqa: E731
-        feed, seen, variance = laid.read(self.posts, self.leads, start, start + width, close)
+        first = float(self.onset.min(initial=close))
+        feed, seen, variance = laid.read(self.posts, self.leads, start, start + width, close, first)
         window = np.clip(close - self.onset, 0.0, self.full_window)
         cut = replace(
             self, memory={}, start=start, width=width, y=pad(self.y), exposure=pad(self.exposure), window=window,
@@ -265,7 +266,7 @@ def build(
     low = np.append(start[edge], [close] * ahead)
     high = np.concatenate([start[edge[1:] - 1] + width[edge[1:] - 1], [close], [close + leads[-1]] if ahead else []])
     y, exposure = (np.pad(np.add.reduceat(a, edge, axis=0).T, ((0, 0), (0, ahead))) for a in (total, seen))
-    feed, feed_exposure, feed_variance = laid.read(found, leads, low, high, close)
+    feed, feed_exposure, feed_variance = laid.read(found, leads, low, high, close, float(onset.min()))
     cut = np.minimum(window, close - onset)
     named, kinds = laid.declared(context, low, high)
     return Design(

@@ -75,7 +75,7 @@ def moments(airings: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 
 def read(
-    found: Posts | None, leads: np.ndarray, low: np.ndarray, high: np.ndarray, close: float
+    found: Posts | None, leads: np.ndarray, low: np.ndarray, high: np.ndarray, close: float, onset: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the feed's counts, observed seconds and excess variance (L, T), read ``leads`` seconds early.
 
@@ -89,7 +89,7 @@ def read(
     end = np.minimum(high - leads[:, None], close)
     begin = np.minimum(begin, end)
     count, seen = found.between(begin, end)
-    return count, seen, found.push((low + high) / 2 - leads[:, None], close)
+    return count, seen, found.push((low + high) / 2 - leads[:, None], close, onset)
 
 
 def basis(mass: np.ndarray, weight: np.ndarray, rest: float) -> tuple[np.ndarray, np.ndarray]:

@@ -18,8 +18,13 @@ if TYPE_CHECKING:
 MISFIT = (0.3, 12.0, 6)
 """Misfit of the kernel's shape: OU sd, time constant (s), and the number of its directions that are kept."""
 
-REST = 0.007
-"""Push of the surge a second while the feed does nothing unusual: it must not stand in for the feed's own wandering."""
+REST, BEGINS = 0.001, 0.02
+"""Push of the surge a second while the feed does nothing unusual, and its sd at the first bin.
+
+Nearly nothing: it must not stand in for the feed's own wandering, which no region feels."""
+
+LOUD = 0.25
+"""Share above its history at which the feed's height begins to push the surge."""
 
 REGION_SD = 0.2
 """Prior sd of a region's own deviation from the common lift, as a share of it."""
@@ -192,8 +197,9 @@ def _sudden(design: Design, sd: float, calm: float, tau: float, begin: float) ->
 @remembered
 def _surge(design: Design, lead: int) -> tuple[Chain, np.ndarray]:
     """Return the path of the surge: REST^2 a second; more where the feed rises or falls, or stands high."""
-    push = REST**2 + design.feed_variance[lead] + (0.05 * _rough_surge(design, lead)) ** 2
-    return driven(design.mid, push, 120.0, 0.05), np.ones(len(design.mid))
+    height = np.maximum(_rough_surge(design, lead) - LOUD, 0.0)
+    push = REST**2 + design.feed_variance[lead] + (0.05 * height) ** 2
+    return driven(design.mid, push, 120.0, BEGINS**2), np.ones(len(design.mid))
 
 
 @remembered

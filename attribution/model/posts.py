@@ -16,6 +16,15 @@ LEAST_S, LEAST_POSTS = 60.0, 30.0
 SLOPE_S, LASTS_S = 8.0, 10.0
 """Seconds of the means whose slope is taken, and for which a slope is taken to last."""
 
+NEAR_S, NEAR, FAR = 150.0, 3.0, 10.0
+"""A slope counts from so many times the usual one: ``NEAR`` from 150 s before the airing on, ``FAR`` before that.
+
+One slope in twelve passes ``NEAR`` by noise. A history has hundreds; each would be a surge that no region felt, and
+the gain of the real one would be learnt to be nothing."""
+
+LOUD = 0.2
+"""Share above its usual level at which a feed's slope counts in full, and below whose beginning not at all."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Posts:
@@ -44,13 +53,14 @@ class Posts:
         take = lambda path: np.interp(end, self.edges, path) - np.interp(begin, self.edges, path)  # noqa: E731
         return take(self.counted), take(self.observed)
 
-    def push(self, moment: np.ndarray, close: float) -> np.ndarray:
+    def push(self, moment: np.ndarray, close: float, onset: float) -> np.ndarray:
         """Return the variance a second with which the surge is pushed about, by ``moment``: what the feed itself shows.
 
         The slope of the feed, relative to its usual level, between neighbouring means of ``SLOPE_S`` seconds; squared,
-        less three times what is usual (counting noise and wandering alike), times the seconds for which a slope lasts.
+        less some times what is usual (counting noise and wandering alike), times the seconds for which a slope lasts.
         Without it the path of the surge is too stiff for a real one, which then counts as noise of the feed, and the
-        rest of it as the ad. Only posts that had arrived by ``close`` are read.
+        rest of it as the ad. A feed below its usual level shows no surge, whatever its slope. Only posts that had
+        arrived by ``close`` are read; ``onset`` is the first airing's.
         """
         block = max(1, round(SLOPE_S / self.step))
         n = int(np.searchsorted(self.edges, close + 1e-9) - 1)
@@ -65,10 +75,12 @@ class Posts:
             return np.zeros_like(moment)
         level = max(float(np.median(mean[known])), 1e-9)
         slope = (mean[block:] - mean[:-block]) / level / span
-        height = np.maximum(0.5 * (mean[block:] + mean[:-block]) / level, 0.2)
+        above = 0.5 * (mean[block:] + mean[:-block]) / level
+        height = np.maximum(above, 0.2)
         usual = float(np.median((slope**2 / height)[both])) / 0.455  # the median of a squared normal: .455 of its mean
-        rough = np.where(both, np.maximum(slope**2 - 3.0 * usual * height, 0.0), 0.0) * LASTS_S
-        at = self.edges[block : block + len(rough)]
+        at = self.edges[block : block + len(slope)]
+        least = np.where(at < onset - NEAR_S, FAR, NEAR) * usual * height
+        rough = np.where(both, np.maximum(slope**2 - least, 0.0), 0.0) * LASTS_S * np.clip((above - 1.0) / LOUD, 0, 1)
         near = np.lib.stride_tricks.sliding_window_view(np.pad(rough, block // 2, mode="edge"), 2 * (block // 2) + 1)
         return np.interp(moment, at, near.max(axis=1), right=0.0 if not len(rough) else float(near[-1].max()))
 

@@ -105,13 +105,26 @@ def test_a_feed_that_is_out_is_unknown_and_no_slope():
     got, seen = found.between(found.edges[out][:-1], found.edges[out][1:])
     assert got.sum() == 0
     assert seen.sum() == 0
-    moment = found.edges[250:400]
-    assert found.push(moment, found.edges[-1]).max() <= whole.push(whole.edges, whole.edges[-1]).max()
+    moment, close, onset = found.edges[250:400], found.edges[-1], found.edges[300]
+    assert found.push(moment, close, onset).max() <= whole.push(whole.edges, close, onset).max()
     # One of two regions unknown: their sum is unknown, not the other's count.
     two = pd.concat([full, gap.assign(region="other")])
     both = posts(two, 1.0)
     assert both is not None
     assert both.observed[-1] == pytest.approx(560.0)
+
+
+def test_noise_of_a_feed_pushes_no_surge_and_a_surge_does():
+    """A rise of the feed by half in ten seconds pushes; twenty minutes of counting noise before it hardly ever do."""
+    rng = np.random.default_rng(5)
+    second = np.arange(1500)
+    rate = 8 * np.exp(0.05 * rng.normal(size=1500)) * (1 + 0.5 * np.clip((second - 1210) / 10, 0, 1))
+    time = pd.date_range("2026-02-08T20:00", periods=1500, freq="s", tz="UTC")
+    feed = posts(pd.DataFrame({"time": time, "width_s": 1.0, "region": "all", "count": rng.poisson(rate)}), 1.0)
+    assert feed is not None
+    push = feed.push(feed.edges, feed.edges[-1], feed.edges[1200])
+    assert (push[:1000] > 0).mean() < 0.02
+    assert push[1205:1225].max() > 0.01
 
 
 def test_looks_of_a_feed_on_another_clock_are_not_remembered_as_this_ones(design):
