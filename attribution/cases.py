@@ -90,6 +90,7 @@ def gathered(
         complete=complete,
         arrived=float(fit.kernel_weight() @ design.window_mass[:, j]),
         surge_overlaps=_declared(design, inside, "organic"),
+        lasting=fit.lasting,
     )
 
 
@@ -131,6 +132,7 @@ def words(case: Case, watched: monitor.Evidence, settings: Settings, arrived: np
             lift=mean / expected, lift_lower=watched.lower[k] / expected, lift_upper=watched.upper[k] / expected,
             sd=sd, floor=watched.floor[k], log_e=watched.log_e[k], log_plain=watched.log_plain[k],
             explained=other[0], explained_kind=other[1], one_region=watched.one_region[k], arrived=arrived[k],
+            lasting=watched.lasting[k],
             decided_s=case.decided_s if decided is not None and time >= decided else np.nan,
         )  # fmt: skip
         said.append(decide(now))

@@ -174,7 +174,7 @@ def at_last(found: Fitted, j: int, alpha: float) -> monitor.Evidence:
         none = np.empty(0)
         return monitor.Evidence(
             time=none, log_e=none, log_plain=none, estimate=none, lower=none, upper=none, sd=none, floor=none,
-            expected=none, robust_lower=none, one_region=none, explained=(), kind=(), joint=none,
+            expected=none, robust_lower=none, one_region=none, explained=(), kind=(), lasting=none, joint=none,
         )  # fmt: skip
     mean = float(fit.weight @ fit.window_mean[:, j])
     spread = float(np.sqrt(fit.weight @ (fit.window_sd[:, j] ** 2 + (fit.window_mean[:, j] - mean) ** 2)))
@@ -197,6 +197,7 @@ def at_last(found: Fitted, j: int, alpha: float) -> monitor.Evidence:
         one_region=twice(seen.one_region),
         explained=(seen.explained,) * 2,
         kind=(seen.kind,) * 2,
+        lasting=twice(fit.lasting),
         joint=unknown,
     )
 

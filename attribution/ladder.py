@@ -94,6 +94,8 @@ class Case(NamedTuple):
     """What the placebos are: ``breaks``, ``moments``, or empty when there are none."""
     surge_overlaps: bool = False
     """Whether an organic surge or a break that nobody declared overlaps the window."""
+    lasting: float = np.nan
+    """Probability that a change which outlasts the response began with it; NaN with a control or a feed."""
     timing_sd_s: float = np.nan
     """Sd of the offset between the airings' clock and the conversions', seconds."""
     worst_lower: float = np.nan
@@ -147,6 +149,11 @@ class Case(NamedTuple):
     def blurred(self) -> bool:
         """Whether the uncertainty is far beyond the counts' own, and large beside the baseline."""
         return self.sd > FLOOR_RATIO * self.floor and self.sd > FLOOR_SHARE * self.counterfactual
+
+    @property
+    def outlasts(self) -> bool:
+        """Whether more likely than not a surge or a break began with the airing, and no placebos say how often."""
+        return self.lasting > 0.5 and not self.compared
 
     @property
     def trusted(self) -> bool:
@@ -225,7 +232,7 @@ def obstacle(case: Case) -> str:
         "blurred": case.blurred and not case.unlike_placebos,
         "explained": fires and _other_world(case) and not (standing(case) == 2 and case.explained_kind in COMPARED),
         "one region": fires and not case.passed and case.one_region >= ONE_REGION,
-        "surge": not case.controls and not case.fed and case.surge_overlaps,
+        "surge": not case.controls and not case.fed and (case.surge_overlaps or case.outlasts),
         "loss": fires and case.lossy,
         # Controls that failed their test say nothing; untested ones matter only where a claim would rest on them.
         "drift": bool(case.controls)

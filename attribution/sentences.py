@@ -178,10 +178,12 @@ def _in_the_way(case: Case) -> str:
     if why == "one region":
         return f"One region moving by itself is favoured by {odds(case.one_region)} to 1 over all moving together."
     if why == "surge":
-        return (
-            "A surge or a break that nobody declared overlaps the window, and there is neither a region without the ad "
-            "nor a social feed to measure it by."
+        what = (
+            f"What began with the ad outlasts a response (probability {case.lasting:.2f}), as a surge or a break does"
+            if case.outlasts
+            else "A surge or a break that nobody declared overlaps the window"
         )
+        return f"{what}, and there is neither a region without the ad nor a social feed to measure it by."
     if why == "loss":
         return (
             f"If {case.worst_loss:.1%} of the events were lost where nobody counted the losses, there may be no effect "
@@ -285,6 +287,10 @@ def _footing(case: Case) -> list[str]:
         rows.append("there is no social feed: an organic surge would not be seen coming.")
     if case.surge_overlaps:
         rows.append("an organic surge, or a break that nobody declared, overlaps the window.")
+    if case.outlasts:
+        rows.append(
+            f"what began with the ad outlasts a response (probability {case.lasting:.2f}), as a surge or a break does."
+        )
     if case.in_break and standing(case) < 3:
         rows.append("the airing ran in a declared break, and breaks change behaviour even where an ad does nothing.")
     if not case.compared and case.placebos_needed > 0:

@@ -209,7 +209,7 @@ def instead(told: Placebos | None, design: Design, airing: int, alpha: float) ->
         time=time, log_e=log_e, log_plain=log_e, estimate=amount, lower=amount - half, upper=amount + half, sd=sd,
         floor=unknown, expected=unknown, one_region=unknown, robust_lower=unknown,
         explained=("",) * len(time), kind=("",) * len(time),
-        joint=unknown,
+        lasting=unknown, joint=unknown,
     )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """An airing that every region saw, through the whole way: minutes of one series."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,9 @@ import pandas as pd
 import pytest
 
 import attribution as at
+from attribution.settings import Settings
+from attribution.trials import TRIALS
+from attribution.worlds import simulate
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 DAY = 1440
@@ -141,3 +145,16 @@ def test_published_answers_are_met():
     geo = at.read_counts(folder / "GeoLift_Test.csv")
     row = at.analyze(geo, airing(geo, 90, length_s=15 * 86400.0, regions="chicago|portland")).table.iloc[0]
     assert 0 < row["incremental_lower"] < 155.556 * 30 < row["incremental_upper"]
+
+
+@pytest.mark.parametrize(("surge", "word"), [("shared", "not separable"), ("none", "association")])
+def test_one_series_with_nothing_beside_it_abstains_when_the_jump_outlasts_a_response(surge, word):
+    """A surge ten seconds into the spot, and a response alone: the shape is all that one series has to tell them by."""
+    known = Settings(response_peak="10s", response_peak_logsd=0.2, window="60s")
+    said = []
+    for seed in range(900, 904):
+        bare = replace(TRIALS["one_region_bare"].scenario, surge=surge)
+        world = simulate(bare, rng=seed)
+        result = at.analyze(world.counts, world.airings, known)
+        said.append(result.table["verdict"][0])
+    assert said.count(word) >= 3, said

@@ -98,6 +98,9 @@ MOMENTS = {"placebos": 199, "placebos_needed": 79, "placebo_kind": "moments"}
         (ALONE._replace(decided_s=np.nan), "undecided"),
         (ALONE._replace(fed=False, surge_overlaps=True), "not separable"),
         (ALONE._replace(surge_overlaps=True), "association"),
+        (ALONE._replace(fed=False, lasting=0.4), "association"),
+        (ALONE._replace(fed=False, lasting=0.6), "not separable"),
+        (ALONE._replace(fed=False, lasting=0.6, **MOMENTS, placebo_p=0.02), "association"),
         (ALONE._replace(**PLACEBOS, placebo_p=0.02), "suggestive"),
         (ALONE._replace(**PLACEBOS, placebo_p=0.02, explained="a step", explained_kind="step"), "suggestive"),
         (ALONE._replace(**PLACEBOS, placebo_p=0.02, explained="a shock", explained_kind="shock"), "not separable"),
@@ -284,7 +287,7 @@ def cases(draw):
         explained_kind=explained, one_region=maybe(st.floats(-20.0, 20.0)), robust_upper=maybe(amounts),
         watched_lower=low - (high - low) / 3, watched_upper=high + (high - low) / 3, placebo_p=maybe(share),
         placebos=draw(st.integers(0, 400)), placebos_needed=draw(st.sampled_from([0, 39, 79])), placebo_kind=kind,
-        surge_overlaps=draw(st.booleans()), timing_sd_s=maybe(st.floats(0.0, 100.0)),
+        surge_overlaps=draw(st.booleans()), lasting=maybe(share), timing_sd_s=maybe(st.floats(0.0, 100.0)),
         worst_lower=low if np.isnan(loss) else low - 100, worst_upper=high + 100, worst_loss=loss,
     )  # fmt: skip
 

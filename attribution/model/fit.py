@@ -99,6 +99,13 @@ class Fit:
             total[name] = total.get(name, 0.0) + float(weight)
         return total
 
+    @property
+    def lasting(self) -> float:
+        """Probability that a lasting change of level began with the airing; NaN with a control or a feed beside it."""
+        if self.design.fed or (~self.design.exposed).any():
+            return float("nan")
+        return self.world_weight().get(STEP.name, 0.0)
+
     def within(self, names: set[str]) -> Fit | None:
         """Return the fit restricted to some worlds; None when none of them stayed awake."""
         keep = np.array([self.modes[c.mode].world.name in names for c in self.components])

@@ -65,6 +65,8 @@ class Evidence:
         (L,) log evidence of a shock in one region over every other null world.
     explained, kind
         (L,) the null world that explains the data best, and its kind ("" = a plain one).
+    lasting
+        (L,) probability, with the ad, that a lasting change of level began with it; NaN with a control or a feed.
     joint
         (L,) log e of the joint filter at each look; NaN without a control.
     """
@@ -82,6 +84,7 @@ class Evidence:
     one_region: np.ndarray
     explained: tuple[str, ...]
     kind: tuple[str, ...]
+    lasting: np.ndarray
     joint: np.ndarray
 
     def last(self, alpha: float) -> int:

@@ -45,6 +45,8 @@ class Estimate(NamedTuple):
     robust: float = np.nan
     robust_sd: float = np.nan
     """Mean and sd where a shock that no feed shows is allowed for; NaN without a control."""
+    lasting: float = np.nan
+    """Probability that a lasting change of level began with the airing; NaN with a control or a feed beside it."""
 
 
 def log_sum(values: Sequence[float] | np.ndarray) -> float:
@@ -66,7 +68,7 @@ def so_far(
     settings: Settings,
 ) -> Estimate:
     """Return the incremental inside the window so far, over worlds and kernels, at one lead."""
-    rows: list[tuple[float, np.ndarray, np.ndarray, np.ndarray]] = []
+    rows: list[tuple[str, np.ndarray, np.ndarray, np.ndarray]] = []
     found: dict[str, float] = {}
     # Beside many airings only this one's amount is asked for; the others' keep the likeliest kernel.
     targets = np.arange(len(design.onset)) if len(design.onset) <= MANY else np.array([airing])
@@ -94,19 +96,22 @@ def so_far(
             second = [_moments(share, mean * within, var * within**2)]
         found[name] = mode.evidence
         weight = mode.evidence - gain[mode.kernel] + np.log(world.weight) + gain + np.log(design.kernel_weight)
-        rows.append((mode.evidence, weight, mean * within, var * within**2))
+        rows.append((world.kind, weight, mean * within, var * within**2))
     if not rows:
         return Estimate()
     heavy = {f"with {w.name}": float(np.log(w.weight)) for w in alternatives(design)}
     first = max(value + heavy[name] for name, value in found.items())
     known |= {name: (value + heavy[name] - first, 0.0) for name, value in found.items()}
     weight = _normal(np.concatenate([row[1] for row in rows]))
+    step = np.concatenate([np.full(len(row[1]), row[0] == "step") for row in rows])
+    lasting = np.nan if design.fed or (~design.exposed).any() else float(weight[step].sum())
     mean, var = np.concatenate([row[2] for row in rows]), np.concatenate([row[3] for row in rows])
     centre, spread = _moments(weight, mean, var)
     leader = starts[f"with {max(found, key=lambda name: found[name]).removeprefix('with ')}"]
     base = predict(design, leader.layout, leader.state).base
     robust = second[0] if second else (np.nan, np.nan)
-    return Estimate(centre, spread, floor(design, noise, airing, anchor, base), expected(design, airing, base), *robust)
+    least = floor(design, noise, airing, anchor, base)
+    return Estimate(centre, spread, least, expected(design, airing, base), *robust, lasting)
 
 
 def _normal(log: np.ndarray) -> np.ndarray:

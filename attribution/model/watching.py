@@ -57,8 +57,8 @@ def _paths(design: Design, airing: int, settings: Settings, chosen: np.ndarray, 
     close = design.start + design.width
     rows = [(float(close[n - 1]), now) for n, now in zip(chosen, found, strict=True) if now is not None]
     time = np.array([t for t, _ in rows])
-    found_now = np.array([now.estimate for _, now in rows]).reshape(-1, 6).T
-    estimate, sd, floor, expected, robust, robust_sd = found_now
+    found_now = np.array([now.estimate for _, now in rows]).reshape(-1, 7).T
+    estimate, sd, floor, expected, robust, robust_sd, lasting = found_now
     scale = INTERVAL_SCALE * float(baseline(design)[airing])
     half = over_time(sd, scale, settings.alpha)
     at, path = joint(design, airing, time[-1]) if rows and not (design.share[airing] > 0).all() else ([], [])
@@ -77,6 +77,7 @@ def _paths(design: Design, airing: int, settings: Settings, chosen: np.ndarray, 
         one_region=np.array([now.one_region for _, now in rows]),
         explained=tuple(now.explained for _, now in rows),
         kind=tuple(now.kind for _, now in rows),
+        lasting=lasting,
         joint=np.where(place >= 0, np.asarray(path)[place], np.nan) if len(at) else np.full(len(time), np.nan),
     )
 

@@ -33,7 +33,7 @@ def path(log_e: np.ndarray) -> monitor.Evidence:
     return monitor.Evidence(
         time=np.arange(float(len(log_e))), log_e=log_e, log_plain=log_e, estimate=flat, lower=flat - 1, upper=flat + 1,
         sd=flat + 1, floor=flat + 1, expected=flat + 1, robust_lower=flat, one_region=flat,
-        explained=("",) * len(log_e), kind=("",) * len(log_e), joint=flat,
+        explained=("",) * len(log_e), kind=("",) * len(log_e), lasting=flat, joint=flat,
     )  # fmt: skip
 
 
