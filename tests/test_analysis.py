@@ -13,7 +13,7 @@ from attribution.model.brief import brief_incremental
 from attribution.verdict import CLAIMS
 
 BRIEF = at.Settings(response_peak="10s", response_peak_logsd=0.2, window="60s")
-SEEDS = 40
+SEEDS = pytest.mark.parametrize("seeds", [12, pytest.param(40, marks=pytest.mark.slow)])
 
 
 def answer(
@@ -236,30 +236,32 @@ def test_a_daily_table_with_a_campaign_is_answered_in_days():
     assert row["incremental_lower"] > 0
 
 
-def many(name: str) -> pd.DataFrame:
+def many(name: str, seeds: int) -> pd.DataFrame:
     rows = []
-    for seed in range(SEEDS):
+    for seed in range(seeds):
         world = at.simulate(at.SCENARIOS[name], rng=1000 + seed)
         table = answer(world).table
         rows.append(table.assign(truth=[world.truth.incremental(a, 60.0) for a in table["airing"]]))
     return pd.concat(rows)
 
 
-def test_halftime_is_covered_and_claimed():
-    """Over 40 seeds that nothing was tuned on: coverage at least 85%, claimed at least 80%."""
-    table = many("halftime")
+@SEEDS
+def test_halftime_is_covered_and_claimed(seeds):
+    """Over seeds that nothing was tuned on: coverage at least 85%, claimed at least 80%."""
+    table = many("halftime", seeds)
     covered = table["truth"].between(table["incremental_lower"], table["incremental_upper"])
     assert covered.mean() >= 0.85
     assert table["verdict"].isin(["caused", "suggestive"]).mean() >= 0.80
 
 
-def test_an_ad_without_effect_is_not_claimed():
-    """Over 40 seeds: claimed at most 10%, caused no more often than alpha allows (binomial, 0.999)."""
-    table = many("null")
+@SEEDS
+def test_an_ad_without_effect_is_not_claimed(seeds):
+    """Claimed at most 10%, caused no more often than alpha allows (binomial, 0.999)."""
+    table = many("null", seeds)
     assert table["verdict"].isin(["caused", "suggestive"]).mean() <= 0.10
-    assert (table["verdict"] == "caused").sum() <= binom.ppf(0.999, SEEDS, 0.05)
+    assert (table["verdict"] == "caused").sum() <= binom.ppf(0.999, seeds, 0.05)
     covered = table["truth"].between(table["incremental_lower"], table["incremental_upper"])
-    assert covered.sum() >= binom.ppf(0.001, SEEDS, 0.95)
+    assert covered.sum() >= binom.ppf(0.001, seeds, 0.95)
 
 
 def test_insertion_times_take_the_place_of_the_airings_start(halftime, result):
