@@ -23,8 +23,8 @@ PARTS = ("baseline", "break", "organic", "ad")
 """What a second is made of."""
 SCALES_S = (1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0)
 """Lengths of the blocks in which what is left over is looked at."""
-LEAST_BLOCKS = 8
-"""Fewer blocks say nothing about a scale."""
+LEAST_BLOCKS, ABOUT = 8, (0.79, 1.21)
+"""Fewer blocks say nothing about a scale; a block may be so much shorter or longer than it."""
 FEED_S = 5.0
 """Seconds of a bin of the feed."""
 RISES = 3.0
@@ -95,8 +95,9 @@ def sums(bins: pd.DataFrame, start: pd.Timestamp, window_s: float) -> pd.Series:
     inside = np.minimum(low + bins["width_s"], window_s) - np.maximum(low, 0.0)
     share = (inside / bins["width_s"]).clip(0.0, 1.0)
     columns = [*PARTS, "expected", "observed", "left"]
-    used = share > 0
-    return bins.loc[used, columns].mul(share[used], axis=0).sum(skipna=False)
+    used = (share > 0).to_numpy()
+    weight = share.to_numpy()[used]
+    return pd.Series({name: float(weight @ bins[name].to_numpy(float)[used]) for name in columns})
 
 
 def dispersion(bins: pd.DataFrame, *, learnt: float = 1.0, alpha: float = 0.05) -> pd.DataFrame:
@@ -127,7 +128,7 @@ def dispersion(bins: pd.DataFrame, *, learnt: float = 1.0, alpha: float = 0.05) 
         seconds = (fine["time"] - fine["time"].iloc[0]).dt.total_seconds()
         block = np.floor(seconds / scale + 1e-9)
         summed = fine[["width_s", "observed", "expected", "left"]].groupby(block.to_numpy()).sum()
-        whole = summed[summed["width_s"] >= 0.99 * scale]
+        whole = summed[(summed["width_s"] / scale).between(*ABOUT)]  # 2-s bins make blocks of 4 and 6 s, not of 5
         if len(whole) < LEAST_BLOCKS:
             continue
         y, width, at = whole["observed"].to_numpy(), whole["width_s"].to_numpy(), whole.index.to_numpy()

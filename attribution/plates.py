@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from attribution.exhibits import FeedView, Followed
     from attribution.lab import Lab
 
-PARTS_HEIGHT, HEIGHT, ROW = 250, 170, 13
+PARTS_HEIGHT, HEIGHT, ROW = 320, 170, 13
 """Heights, pixels: of the decomposition, of a small chart, of a row of a forest."""
 BESIDE_S = 150.0
 """So much before and after a window is drawn, seconds; more where bins are wide."""
@@ -100,7 +100,7 @@ def parts_frames(bins: pd.DataFrame, start: pd.Timestamp, window_s: float, unit_
     frame["without"] = (near["expected"] - near["ad"]) * scale
     parts = pd.DataFrame(frame)
     low = float(np.nanmin([parts["observed"].min(), parts["without"].min(), parts["baseline_to"].min()]))
-    high = headroom(float(np.nanmax([parts["observed"].max(), parts["ad_to"].max(), 1e-9])))
+    high = 1.06 * float(np.nanmax([parts["observed"].max(), parts["ad_to"].max(), 1e-9]))
     # From zero the parts would be a thin crust on a block of baseline.
     floor = 0.0 if low < 0.35 * high else float(np.floor(0.85 * low))
     window = pd.DataFrame({"lag_s": [-room, float(parts["lag_s"].max())], "rate": [floor, high]})
@@ -128,7 +128,9 @@ def dispersion_spec(mode: str) -> dict[str, Any]:
     frame = _named("window").mark_point(opacity=0).encode(x=x, y=y)
     band = base.mark_area(color=colours.counterfactual, opacity=0.2).encode(y=alt.Y("low:Q"), y2="high:Q")
     line = base.mark_line(color=colours.muted, strokeDash=[1.5, 2.5], strokeWidth=1.6).encode(y="line:Q")
-    model = base.mark_line(color=colours.observed, strokeWidth=1.8, point=True).encode(y="model:Q")
+    model = base.mark_line(
+        color=colours.observed, strokeWidth=1.8, point={"color": colours.observed, "filled": True, "size": 30}
+    ).encode(y="model:Q")
     words = "How far counts lie from a straight line and from the model, by the length of the blocks."
     return _finished(alt.layer(frame, band, line, model), mode, words, HEIGHT)
 
@@ -151,7 +153,7 @@ def dispersion_frames(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
 def followed_spec(mode: str) -> dict[str, Any]:
     """Compile exposed over control before the airing, in the band that counts and learnt wandering explain."""
     colours = palette(mode)
-    x, y = _x("minutes before the airing", "minute"), _y("exposed / control, % of its mean", "ratio")
+    x, y = _x("minutes before the airing", "minute"), _y("% off its mean", "ratio")
     base = _named("path").encode(x=x)
     frame = _named("window").mark_point(opacity=0).encode(x=x, y=y)
     band = base.mark_area(color=colours.counterfactual, opacity=0.2).encode(y=alt.Y("lower:Q"), y2="upper:Q")

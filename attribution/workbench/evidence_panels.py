@@ -82,8 +82,8 @@ def dispersion_html(table: pd.DataFrame, learnt: float) -> str:
     return (
         f'<p class="said">{state}. Around a straight line the variance is {first["line"]:.2g} × the mean {ends[0]} and '
         f"{last['line']:.3g} × {ends[1]}: the rate wanders. Around the model it is {first['model']:.2g} × and "
-        f"{last['model']:.2g} ×; a bin's own noise was learnt as {learnt:.2f} ×. Below the band the model's path follows "
-        "the counts themselves.</p>"
+        f"{last['model']:.2g} ×; a bin's own noise was learnt as {learnt:.2f} ×. Below the band the path of the model "
+        "follows the counts themselves.</p>"
     )
 
 
