@@ -93,10 +93,10 @@ def sums(bins: pd.DataFrame, start: pd.Timestamp, window_s: float) -> pd.Series:
     """
     low = (bins["time"] - start).dt.total_seconds()
     inside = np.minimum(low + bins["width_s"], window_s) - np.maximum(low, 0.0)
-    share = (inside / bins["width_s"]).clip(0.0, 1.0)
+    share = np.clip(np.asarray(inside / bins["width_s"], dtype=float), 0.0, 1.0)
     columns = [*PARTS, "expected", "observed", "left"]
-    used = (share > 0).to_numpy()
-    weight = share.to_numpy()[used]
+    used = share > 0
+    weight = share[used]
     return pd.Series({name: float(weight @ bins[name].to_numpy(float)[used]) for name in columns})
 
 

@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from attribution.charts import Layers
     from attribution.exhibits import FeedView, Followed
     from attribution.lab import Lab
+    from attribution.pooled import Pooling
 
 PARTS_HEIGHT, HEIGHT, ROW = 320, 170, 13
 """Heights, pixels: of the decomposition, of a small chart, of a row of a forest."""
 BESIDE_S = 150.0
 """So much before and after a window is drawn, seconds; more where bins are wide."""
 BESIDE_BINS = 30
+AXIS = 45
+"""What an axis and its title take of a chart's height."""
 CLIP = 1.35
 """Intervals that reach beyond the others by more than this are cut at the edge of a forest."""
 
@@ -234,7 +237,7 @@ def forest_spec(mode: str, title: str, form: str, height: int) -> dict[str, Any]
     )
     words = base.mark_text(align="left", dx=8, color=colours.ink).encode(x=alt.value("width"), text="text:N")
     chart = alt.layer(frame, zero, span, point, words)
-    return _finished(chart, mode, "Estimates with their intervals, one a row.", height)
+    return _finished(chart, mode, "Estimates with their intervals, one a row.", height + AXIS)
 
 
 def forest_frames(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -257,6 +260,57 @@ def forest_frames(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {
         "rows": cut[columns], "zero": pd.DataFrame({"zero": [0.0]}), "window": pd.DataFrame({"value": window}),
     }  # fmt: skip
+
+
+@cache
+def shrinkage_spec(mode: str, rows: int) -> dict[str, Any]:
+    """Compile categories side by side: each by itself, thin, and drawn towards the common mean, thick."""
+    colours = palette(mode)
+    x = _x("lift, % of the counterfactual", "value", form="+,.0f", ticks=6)
+    axis = alt.Axis(domain=False, labelLimit=170, labelOverlap=False)
+    low, high = (
+        alt.Y("label:N", title=None, sort=None, axis=axis, scale=alt.Scale(type="band"), bandPosition=at)
+        for at in (0.3, 0.68)
+    )
+    base = _named("rows")
+    frame = _named("window").mark_point(opacity=0).encode(x=x)
+    zero = _named("zero").mark_rule(color=colours.muted).encode(x="zero:Q")
+    mean = _named("mean").mark_rule(color=colours.counterfactual, strokeDash=[5, 3]).encode(x="mean:Q")
+    thin = base.mark_rule(color=colours.muted, strokeWidth=1.2).encode(y=low, x=alt.X("raw_lower:Q"), x2="raw_upper:Q")
+    dot = base.mark_point(color=colours.muted, size=26, opacity=1).encode(y=low, x="raw:Q")
+    thick = base.mark_rule(color=colours.effect_text, strokeWidth=2.6).encode(y=high, x=alt.X("lower:Q"), x2="upper:Q")
+    point = base.mark_point(color=colours.effect_text, filled=True, size=55, opacity=1).encode(y=high, x="pooled:Q")
+    words = base.mark_text(align="left", dx=8, color=colours.muted).encode(y=high, x=alt.value("width"), text="text:N")
+    chart = alt.layer(frame, zero, mean, thin, dot, thick, point, words)
+    return _finished(chart, mode, "Lifts by category: each by itself, and partially pooled.", 34 * rows + AXIS)
+
+
+def shrinkage_frames(found: Pooling) -> dict[str, pd.DataFrame]:
+    """Build the data sets of :func:`shrinkage_spec`."""
+    table = found.table
+    numbers = ["raw", "raw_lower", "raw_upper", "pooled", "lower", "upper"]
+    rows = (table[numbers] * 100).assign(label=table["category"].astype(str))
+    rows["text"] = [f"{n} airing{'s' * (n != 1)}" for n in table["airings"]]
+    spans = [*rows["raw"], *rows["lower"], *rows["upper"], 0.0]
+    room = 0.25 * (max(spans) - min(spans))
+    ends = [min(spans) - room, max(spans) + room]
+    rows = rows.assign(raw_lower=rows["raw_lower"].clip(lower=ends[0]), raw_upper=rows["raw_upper"].clip(upper=ends[1]))
+    return {
+        "rows": rows, "zero": pd.DataFrame({"zero": [0.0]}), "mean": pd.DataFrame({"mean": [100 * found.mean]}),
+        "window": pd.DataFrame({"value": ends}),
+    }  # fmt: skip
+
+
+def standing_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the forest of all airings from :func:`attribution.pooled.standings`: survivors stand out."""
+    known = rows.dropna(subset="incremental")
+    return pd.DataFrame(
+        {
+            "label": known["airing"], "value": known["incremental"], "low": known["lower"], "high": known["upper"],
+            "kind": np.where(known["survives"], "own", ""),
+            "text": known["word"] + np.where(known["survives"], " ●", ""),
+        }
+    )  # fmt: skip
 
 
 def lab_rows(lab: Lab, airing: str, *, most: int = 30) -> pd.DataFrame:

@@ -7,6 +7,7 @@ in a thread, one at a time on this server, and looked at while it runs.
 from __future__ import annotations
 
 import threading
+from contextlib import nullcontext
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -23,9 +24,12 @@ from attribution.workbench.tune_view import LIVE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from attribution.workbench.tune_view import TuneView
 
+PATIENCE_S = 2.0
+"""A page waits so long for an analysis before it says that it is waiting."""
 POLL_S = 1.0
 """Seconds between looks at work that runs."""
 HELD = "bench-held"
@@ -87,12 +91,34 @@ def opened(*, single: bool = True, own: tuple[str, ...] = ()) -> Bench | None:
         return None
     try:
         airing = data.tuner.named(view.airing)
-        key = fingerprint(data.tuner.counts, data.tuner.airings, view.settings, data.tuner.feeds)
-        result = _whole(key, data, view.settings)
     except ValueError as error:
         st.html(panels.bar("no data", str(error), [], claims=False))
         return None
-    return Bench(view=view, data=data, airing=airing, result=result, key=key)
+    tuner, settings = data.tuner, view.settings
+    key = fingerprint(tuner.counts, tuner.airings, settings, tuner.feeds)
+    one = work(
+        "whole", key, lambda _: analyze(tuner.counts, tuner.airings, settings, **tuner.given), _turn=nullcontext()
+    )
+    one.wait(PATIENCE_S)
+    if one.trouble or not one.finished:
+        _waited(one, len(tuner.names))
+        return None
+    return Bench(view=view, data=data, airing=airing, result=one.result, key=key)
+
+
+def _waited(one: Work, airings: int) -> None:
+    """Hold the verdict's place while the analysis runs, looking again every second; or say why there is none."""
+    many = f"{airings} airings" if airings > 1 else "the airing"
+    words = one.trouble or f"Taking every look at {many}: this takes some seconds an airing, once."
+    st.html(panels.bar("no data" if one.trouble else "analysing", words, [], claims=False))
+    if not one.trouble:
+        st.html('<div class="ec waiting"></div>')
+        st.fragment(_until, run_every=POLL_S)(one)
+
+
+def _until(one: Work) -> None:
+    if one.finished:
+        st.rerun()
 
 
 def _data(view: TuneView) -> tuple[Subject | None, str]:
@@ -115,12 +141,6 @@ def _settings(settings: Settings) -> str:
     return f'<span class="cap">Settings</span> <b>{escape(said)}</b> <span class="muted">· changed on Tune</span>'
 
 
-@st.cache_resource(show_spinner="Analysing", max_entries=12)
-def _whole(key: str, _data: Subject, _settings: Settings) -> Analysis:
-    tuner = _data.tuner
-    return analyze(tuner.counts, tuner.airings, _settings, **tuner.given)
-
-
 def write(view: TuneView, **own: str) -> None:
     """Write the view, and what the page adds to it, into the address, where it differs."""
     wanted = view.query() | {name: value for name, value in own.items() if value}
@@ -136,31 +156,45 @@ class Work:
     ----------
     task
         Given a function to tell how far it is (done, of how many), it returns the result.
+    turn
+        Held while it runs: one thing at a time on this server, but for what a page cannot do without.
     """
 
-    def __init__(self, task: Callable[[Callable[[int, int], None]], Any]) -> None:
+    def __init__(self, task: Callable[[Callable[[int, int], None]], Any], turn: AbstractContextManager = TURN) -> None:
         self.done, self.of = 0, 0
         self.result: Any = None
         self.trouble = ""
-        self.finished = False
+        self._over = threading.Event()
+        self._turn = turn
         threading.Thread(target=self._run, args=(task,), name="bench", daemon=True).start()
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is a result, or trouble."""
+        return self._over.is_set()
+
+    def wait(self, seconds: float) -> None:
+        """Wait so long for the end, at most."""
+        self._over.wait(seconds)
 
     def _tell(self, done: int, of: int) -> None:
         self.done, self.of = done, of
 
     def _run(self, task: Callable[[Callable[[int, int], None]], Any]) -> None:
         try:
-            with TURN:
+            with self._turn:
                 self.result = task(self._tell)
         except Exception as error:  # whatever stops it must reach the page, not end the thread unheard
             self.trouble = str(error) or type(error).__name__
-        self.finished = True
+        self._over.set()
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)
-def work(kind: str, key: str, _task: Callable[[Callable[[int, int], None]], Any]) -> Work:
+def work(
+    kind: str, key: str, _task: Callable[[Callable[[int, int], None]], Any], _turn: AbstractContextManager = TURN
+) -> Work:
     """Return the work of a kind for what is on the bench; begun once, shared by all sessions."""
-    return Work(_task)
+    return Work(_task, _turn)
 
 
 def panel(name: str, one: Work, draw: Callable[[Any], None], *, doing: str) -> None:

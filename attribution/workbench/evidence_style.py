@@ -21,6 +21,8 @@ SHEET = """<style>
 .ec .tkey i.area{background:var(--effect);opacity:.6}.ec .tkey i.organic{background:var(--muted);opacity:.6}
 .ec .tkey i.base{background:var(--counterfactual);opacity:.2}.ec .tkey i.broken{background:var(--counterfactual);
  opacity:.5}
+.ec .tkey i.thick{border-top:3px solid var(--effect-text)}
+.kpis.five{gap:.6rem}.kpis.five .kpi{min-height:0}
 .ec .tkey i.band{background:var(--counterfactual);opacity:.25}
 .ec .bar1{display:grid;grid-template-columns:minmax(0,15em) 1fr 3em;gap:.7rem;align-items:center;
  font:400 .76rem/1.7 var(--mono)}

@@ -13,6 +13,7 @@ PAGES = {
     "Live": "app.py",
     "Tune": "pages/tune.py",
     "Evidence": "pages/evidence.py",
+    "Airings": "pages/airings.py",
     "Data": "pages/data.py",
     "Record": "pages/record.py",
 }

@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from attribution.settings import PRESETS, Settings
-from attribution.trials import TRIALS
+from attribution.trials import EVERY
 from attribution.workbench import desk, tune_controls
 from attribution.workbench.shell import ROOT
 from attribution.workbench.tune_sources import HELD
@@ -18,7 +18,7 @@ from attribution.workbench.tune_view import FILES, LIVE, WORLD, TuneView, tune_v
 if TYPE_CHECKING:
     from attribution.workbench.tune_sources import Subject
 
-KINDS = ("blind", *(name for name in TRIALS if name != "blind"))
+KINDS = ("blind", *(name for name in EVERY if name != "blind"))
 WORDS = {WORLD: "Simulated world", LIVE: "Live event", FILES: "Files of the data page"}
 
 

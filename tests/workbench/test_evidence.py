@@ -57,6 +57,7 @@ def quick(monkeypatch):
         ],
         columns=COLUMNS,
     )
+    monkeypatch.setattr(bench, "PATIENCE_S", 60.0)
     monkeypatch.setattr(evidence, "placebo_lab", lambda *_, **__: made)
     monkeypatch.setattr(evidence, "leave_one_out", lambda *_, **__: left)
     monkeypatch.setattr(evidence, "tornado", lambda *_, **__: pd.DataFrame({"base": [np.nan]}))
