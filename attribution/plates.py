@@ -29,26 +29,28 @@ CLIP = 1.35
 """Intervals that reach beyond the others by more than this are cut at the edge of a forest."""
 
 
-def _named(name: str) -> alt.Chart:
+def named(name: str) -> alt.Chart:
+    """Return a chart of a named data set."""
     return alt.Chart(alt.NamedData(name))
 
 
-def _ends(name: str, field: str) -> Any:
+def ends(name: str, field: str) -> Any:
     """Two ends of an axis, from the rows of a data set."""
     return [alt.ExprRef(f"data('{name}')[{i}].{field}") for i in (0, 1)]
 
 
 def _x(title: str, field: str = "lag_s", *, form: str = ",.0f", ticks: int = 8) -> alt.X:
-    scale = alt.Scale(nice=False, zero=False, domain=_ends("window", field))
+    scale = alt.Scale(nice=False, zero=False, domain=ends("window", field))
     return alt.X(f"{field}:Q", title=title, scale=scale, axis=alt.Axis(tickCount=ticks, format=form))
 
 
 def _y(title: str, field: str, *, ticks: int = 5) -> alt.Y:
-    scale = alt.Scale(nice=False, zero=False, domain=_ends("window", field))
+    scale = alt.Scale(nice=False, zero=False, domain=ends("window", field))
     return alt.Y(f"{field}:Q", title=title, scale=scale, axis=alt.Axis(tickCount=ticks))
 
 
-def _finished(chart: Layers, mode: str, words: str, height: Any) -> dict[str, Any]:
+def finished(chart: Layers, mode: str, words: str, height: Any) -> dict[str, Any]:
+    """Compile a chart that is as wide as its place, with its text alternative."""
     chart = chart.properties(width="container", height=height)
     chart.config = alt.Config.from_dict(chart_config(mode))
     return {**chart.to_dict(), "description": words}
@@ -62,9 +64,9 @@ def parts_spec(mode: str, unit: str) -> dict[str, Any]:
     """Compile the decomposition: what was observed over baseline, break, organic and ad, one upon the other."""
     colours = palette(mode)
     x, y = _x(SINCE), _y(f"conversions / {unit}", "rate")
-    base = _named("parts").encode(x=x)
-    frame = _named("window").mark_point(opacity=0).encode(x=x, y=y)
-    shade = _named("inside").mark_rect(color=colours.muted, opacity=0.10).encode(x="low:Q", x2="high:Q")
+    base = named("parts").encode(x=x)
+    frame = named("window").mark_point(opacity=0).encode(x=x, y=y)
+    shade = named("inside").mark_rect(color=colours.muted, opacity=0.10).encode(x="low:Q", x2="high:Q")
     looks = {
         "baseline": (colours.counterfactual, 0.16),
         "break": (colours.counterfactual, 0.45),
@@ -81,11 +83,9 @@ def parts_spec(mode: str, unit: str) -> dict[str, Any]:
         color=colours.counterfactual, strokeDash=[5, 3], strokeWidth=1.4, interpolate="step-after"
     ).encode(y="without:Q")
     observed = base.mark_line(color=colours.observed, strokeWidth=1.3, interpolate="step-after").encode(y="observed:Q")
-    start = _named("inside").mark_rule(color=colours.effect_text, opacity=0.8).encode(x="low:Q")
+    start = named("inside").mark_rule(color=colours.effect_text, opacity=0.8).encode(x="low:Q")
     chart = alt.layer(frame, shade, *areas, expected, observed, start)
-    return _finished(
-        chart, mode, "Each second: baseline, break, organic and ad, under what was observed.", PARTS_HEIGHT
-    )
+    return finished(chart, mode, "Each second: baseline, break, organic and ad, under what was observed.", PARTS_HEIGHT)
 
 
 def parts_frames(bins: pd.DataFrame, start: pd.Timestamp, window_s: float, unit_s: float) -> dict[str, pd.DataFrame]:
@@ -118,24 +118,24 @@ def dispersion_spec(mode: str) -> dict[str, Any]:
     x = alt.X(
         "scale_s:Q",
         title="seconds summed into a block",
-        scale=alt.Scale(type="log", nice=False, domain=_ends("window", "scale_s")),
+        scale=alt.Scale(type="log", nice=False, domain=ends("window", "scale_s")),
         axis=alt.Axis(values=[1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600], format=",.0f"),
     )
     y = alt.Y(
         "ratio:Q",
         title="variance / mean",
-        scale=alt.Scale(type="log", nice=False, domain=_ends("window", "ratio")),
+        scale=alt.Scale(type="log", nice=False, domain=ends("window", "ratio")),
         axis=alt.Axis(values=[0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]),
     )
-    base = _named("rows").encode(x=x)
-    frame = _named("window").mark_point(opacity=0).encode(x=x, y=y)
+    base = named("rows").encode(x=x)
+    frame = named("window").mark_point(opacity=0).encode(x=x, y=y)
     band = base.mark_area(color=colours.counterfactual, opacity=0.2).encode(y=alt.Y("low:Q"), y2="high:Q")
     line = base.mark_line(color=colours.muted, strokeDash=[1.5, 2.5], strokeWidth=1.6).encode(y="line:Q")
     model = base.mark_line(
         color=colours.observed, strokeWidth=1.8, point={"color": colours.observed, "filled": True, "size": 30}
     ).encode(y="model:Q")
     words = "How far counts lie from a straight line and from the model, by the length of the blocks."
-    return _finished(alt.layer(frame, band, line, model), mode, words, HEIGHT)
+    return finished(alt.layer(frame, band, line, model), mode, words, HEIGHT)
 
 
 def dispersion_frames(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -157,10 +157,10 @@ def followed_spec(mode: str) -> dict[str, Any]:
     """Compile exposed over control before the airing, in the band that counts and learnt wandering explain."""
     colours = palette(mode)
     x, y = _x("minutes before the airing", "minute"), _y("% off its mean", "ratio")
-    base = _named("path").encode(x=x)
-    frame = _named("window").mark_point(opacity=0).encode(x=x, y=y)
+    base = named("path").encode(x=x)
+    frame = named("window").mark_point(opacity=0).encode(x=x, y=y)
     band = base.mark_area(color=colours.counterfactual, opacity=0.2).encode(y=alt.Y("lower:Q"), y2="upper:Q")
-    zero = _named("zero").mark_rule(color=colours.counterfactual, strokeDash=[5, 3]).encode(y="zero:Q")
+    zero = named("zero").mark_rule(color=colours.counterfactual, strokeDash=[5, 3]).encode(y="zero:Q")
     line = base.mark_line(color=colours.observed, strokeWidth=1.4).encode(y="ratio:Q")
     outside = (
         base.transform_filter("datum.outside")
@@ -168,7 +168,7 @@ def followed_spec(mode: str) -> dict[str, Any]:
         .encode(y="ratio:Q")
     )
     words = "How the exposed regions stood to the controls before the airing, and how far that may stray."
-    return _finished(alt.layer(frame, band, zero, line, outside), mode, words, HEIGHT)
+    return finished(alt.layer(frame, band, zero, line, outside), mode, words, HEIGHT)
 
 
 def followed_frames(found: Followed, start: pd.Timestamp) -> dict[str, pd.DataFrame]:
@@ -185,20 +185,20 @@ def feed_spec(mode: str) -> dict[str, Any]:
     """Compile the social feed around the airing, against its usual level."""
     colours = palette(mode)
     x, y = _x(SINCE), _y("posts / s", "posts")
-    base = _named("feed").encode(x=x)
-    frame = _named("window").mark_point(opacity=0).encode(x=x, y=y)
+    base = named("feed").encode(x=x)
+    frame = named("window").mark_point(opacity=0).encode(x=x, y=y)
     usual = base.mark_line(color=colours.counterfactual, strokeDash=[5, 3], strokeWidth=1.4).encode(y="usual:Q")
     line = base.mark_line(color=colours.observed, strokeWidth=1.4).encode(y="posts:Q")
-    start = _named("inside").mark_rule(color=colours.effect_text, opacity=0.8).encode(x="low:Q")
-    shade = _named("inside").mark_rect(color=colours.muted, opacity=0.10).encode(x="low:Q", x2="high:Q")
-    rise = _named("rise").mark_rule(color=colours.bad, strokeDash=[2, 2]).encode(x="lag_s:Q")
+    start = named("inside").mark_rule(color=colours.effect_text, opacity=0.8).encode(x="low:Q")
+    shade = named("inside").mark_rect(color=colours.muted, opacity=0.10).encode(x="low:Q", x2="high:Q")
+    rise = named("rise").mark_rule(color=colours.bad, strokeDash=[2, 2]).encode(x="lag_s:Q")
     text = (
-        _named("rise")
+        named("rise")
         .mark_text(align="left", dx=5, dy=8, color=colours.ink)
         .encode(x="lag_s:Q", y=alt.value(0), text="text:N")
     )
     chart = alt.layer(frame, shade, usual, line, start, rise, text)
-    return _finished(chart, mode, "The social feed around the airing, and its usual level.", HEIGHT)
+    return finished(chart, mode, "The social feed around the airing, and its usual level.", HEIGHT)
 
 
 def feed_frames(found: FeedView, start: pd.Timestamp, window_s: float) -> dict[str, pd.DataFrame]:
@@ -218,9 +218,9 @@ def forest_spec(mode: str, title: str, form: str, height: int) -> dict[str, Any]
     colours = palette(mode)
     x = _x(title, "value", form=form, ticks=6)
     y = alt.Y("label:N", title=None, sort=None, axis=alt.Axis(domain=False, labelLimit=190, labelOverlap=False))
-    base = _named("rows").encode(y=y)
-    frame = _named("window").mark_point(opacity=0).encode(x=x)
-    zero = _named("zero").mark_rule(color=colours.muted).encode(x="zero:Q")
+    base = named("rows").encode(y=y)
+    frame = named("window").mark_point(opacity=0).encode(x=x)
+    zero = named("zero").mark_rule(color=colours.muted).encode(x="zero:Q")
     colour = {
         "condition": [
             {"test": "datum.kind === 'own'", "value": colours.effect_text},
@@ -237,7 +237,7 @@ def forest_spec(mode: str, title: str, form: str, height: int) -> dict[str, Any]
     )
     words = base.mark_text(align="left", dx=8, color=colours.ink).encode(x=alt.value("width"), text="text:N")
     chart = alt.layer(frame, zero, span, point, words)
-    return _finished(chart, mode, "Estimates with their intervals, one a row.", height + AXIS)
+    return finished(chart, mode, "Estimates with their intervals, one a row.", height + AXIS)
 
 
 def forest_frames(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -249,8 +249,8 @@ def forest_frames(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
         label, value, low, high, kind (``own``, ``apart`` or empty), text; in the order of drawing. Labels are unique.
     """
     known = rows.dropna(subset="value")
-    ends = [0.0, *known["value"]]
-    low, high = min(ends), max(ends)
+    spread = [0.0, *known["value"]]
+    low, high = min(spread), max(spread)
     reach = np.nanquantile(np.concatenate([[1e-9], (known["high"] - known["low"]).to_numpy(float) / 2]), 0.8)
     reach = float(np.nan_to_num(reach)) * CLIP
     room = 0.03 * max(high - low + 2 * reach, 1e-9)
@@ -272,17 +272,17 @@ def shrinkage_spec(mode: str, rows: int) -> dict[str, Any]:
         alt.Y("label:N", title=None, sort=None, axis=axis, scale=alt.Scale(type="band"), bandPosition=at)
         for at in (0.3, 0.68)
     )
-    base = _named("rows")
-    frame = _named("window").mark_point(opacity=0).encode(x=x)
-    zero = _named("zero").mark_rule(color=colours.muted).encode(x="zero:Q")
-    mean = _named("mean").mark_rule(color=colours.counterfactual, strokeDash=[5, 3]).encode(x="mean:Q")
+    base = named("rows")
+    frame = named("window").mark_point(opacity=0).encode(x=x)
+    zero = named("zero").mark_rule(color=colours.muted).encode(x="zero:Q")
+    mean = named("mean").mark_rule(color=colours.counterfactual, strokeDash=[5, 3]).encode(x="mean:Q")
     thin = base.mark_rule(color=colours.muted, strokeWidth=1.2).encode(y=low, x=alt.X("raw_lower:Q"), x2="raw_upper:Q")
     dot = base.mark_point(color=colours.muted, size=26, opacity=1).encode(y=low, x="raw:Q")
     thick = base.mark_rule(color=colours.effect_text, strokeWidth=2.6).encode(y=high, x=alt.X("lower:Q"), x2="upper:Q")
     point = base.mark_point(color=colours.effect_text, filled=True, size=55, opacity=1).encode(y=high, x="pooled:Q")
     words = base.mark_text(align="left", dx=8, color=colours.muted).encode(y=high, x=alt.value("width"), text="text:N")
     chart = alt.layer(frame, zero, mean, thin, dot, thick, point, words)
-    return _finished(chart, mode, "Lifts by category: each by itself, and partially pooled.", 34 * rows + AXIS)
+    return finished(chart, mode, "Lifts by category: each by itself, and partially pooled.", 34 * rows + AXIS)
 
 
 def shrinkage_frames(found: Pooling) -> dict[str, pd.DataFrame]:
@@ -293,11 +293,11 @@ def shrinkage_frames(found: Pooling) -> dict[str, pd.DataFrame]:
     rows["text"] = [f"{n} airing{'s' * (n != 1)}" for n in table["airings"]]
     spans = [*rows["raw"], *rows["lower"], *rows["upper"], 0.0]
     room = 0.25 * (max(spans) - min(spans))
-    ends = [min(spans) - room, max(spans) + room]
-    rows = rows.assign(raw_lower=rows["raw_lower"].clip(lower=ends[0]), raw_upper=rows["raw_upper"].clip(upper=ends[1]))
+    span = [min(spans) - room, max(spans) + room]
+    rows = rows.assign(raw_lower=rows["raw_lower"].clip(lower=span[0]), raw_upper=rows["raw_upper"].clip(upper=span[1]))
     return {
         "rows": rows, "zero": pd.DataFrame({"zero": [0.0]}), "mean": pd.DataFrame({"mean": [100 * found.mean]}),
-        "window": pd.DataFrame({"value": ends}),
+        "window": pd.DataFrame({"value": span}),
     }  # fmt: skip
 
 

@@ -169,8 +169,8 @@ def pool_by(rows: pd.DataFrame, dimension: str, *, alpha: float = 0.05) -> Pooli
     table = pd.DataFrame(
         {
             "category": labels, "airings": np.bincount(place), "raw": raw, "raw_lower": raw - z * own,
-            "raw_upper": raw + z * own, "pooled": pooled, "sd": spread, "lower": pooled - z * spread, "upper": pooled + z * spread,
-            "kept": kept,
+            "raw_upper": raw + z * own, "pooled": pooled, "sd": spread,
+            "lower": pooled - z * spread, "upper": pooled + z * spread, "kept": kept,
         }
     )  # fmt: skip
     table = table.sort_values("pooled", ascending=False, kind="stable", ignore_index=True)

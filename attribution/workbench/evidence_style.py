@@ -24,6 +24,13 @@ SHEET = """<style>
 .ec .tkey i.thick{border-top:3px solid var(--effect-text)}
 .kpis.five{gap:.6rem}.kpis.five .kpi{min-height:0}
 .ec .tkey i.band{background:var(--counterfactual);opacity:.25}
+.ec .tkey i.own{border-top:4px solid var(--effect-text)}.ec .tkey i.apart{border-top-color:var(--ink)}
+.ec .tkey i.with{border-top-color:var(--muted)}.ec .tkey i.bad{border-top-color:var(--bad)}
+.rules .words td{font-size:.8rem}.rules .words td:not(:first-child):not(:last-child){font-family:var(--mono)}
+.rules .words td small{display:block}.rules .words td:nth-child(2){white-space:nowrap}
+.wrongbar i{display:block;height:6px;background:var(--line);border-radius:3px;min-width:7rem;margin:.25rem 0}
+.wrongbar u{display:block;height:6px;border-radius:3px;background:var(--muted)}
+.wrongbar u.bad{background:var(--bad)}.wrongbar u.good{background:var(--good)}
 .ec .bar1{display:grid;grid-template-columns:minmax(0,15em) 1fr 3em;gap:.7rem;align-items:center;
  font:400 .76rem/1.7 var(--mono)}
 .ec .bar1 span{overflow-wrap:anywhere}.ec .bar1 b{text-align:right}

@@ -14,6 +14,7 @@ PAGES = {
     "Tune": "pages/tune.py",
     "Evidence": "pages/evidence.py",
     "Airings": "pages/airings.py",
+    "Compare": "pages/compare.py",
     "Data": "pages/data.py",
     "Record": "pages/record.py",
 }
