@@ -101,22 +101,7 @@ def evidence(result: Analysis, *, mode: str = "light") -> Layers:
 
 def amount(result: Analysis, *, mode: str = "light") -> Layers:
     """Incremental conversions so far at each look, of the leading airing, with the interval that holds at all looks."""
-    colours = palette(mode)
-    x = alt.X(
-        "lag_s:Q",
-        title="seconds since the airing began",
-        scale=alt.Scale(nice=False, domain=_moving("data('window')[{}].lag_s")),
-        axis=alt.Axis(tickCount=6),
-    )
-    scale = alt.Scale(nice=False, zero=False, domain=_moving("data('window')[{}].count"))
-    y = alt.Y("lower:Q", title="incremental so far", scale=scale, axis=alt.Axis(tickCount=5))
-    frame = alt.Chart(alt.NamedData("window")).mark_point(opacity=0).encode(x=x, y=alt.Y("count:Q", scale=scale))
-    zero = alt.Chart(alt.NamedData("zero")).mark_rule(color=colours.muted).encode(y="zero:Q")
-    base = alt.Chart(alt.NamedData("amount")).encode(x=x)
-    band = base.mark_area(color=colours.effect, opacity=0.28).encode(y=y, y2="upper:Q")
-    line = base.mark_line(color=colours.observed, strokeWidth=1.6).encode(y="incremental:Q")
-    chart = alt.layer(frame, band, zero, line).properties(width=420, height=200)
-    return _with_data(chart, amount_frames(result), mode)
+    return _with_data(_amount_layers(mode).properties(width=420, height=200), amount_frames(result), mode)
 
 
 def response(result: Analysis, *, airing: str | None = None, mode: str = "light") -> Layers:
@@ -223,7 +208,31 @@ def evidence_spec(mode: str) -> dict[str, Any]:
     return _configured(_evidence_layers(mode).properties(width="container", height=190), mode).to_dict()
 
 
+@cache
+def amount_spec(mode: str) -> dict[str, Any]:
+    """Compile the chart of the amount over time once per mode; its data sets are those of :func:`amount_frames`."""
+    return _configured(_amount_layers(mode).properties(width="container", height=190), mode).to_dict()
+
+
 # ----------------------------------------------------------------------------------------------------------- the layers
+
+
+def _amount_layers(mode: str) -> Layers:
+    colours = palette(mode)
+    x = alt.X(
+        "lag_s:Q",
+        title="seconds since the airing began",
+        scale=alt.Scale(nice=False, domain=_moving("data('window')[{}].lag_s")),
+        axis=alt.Axis(tickCount=6),
+    )
+    scale = alt.Scale(nice=False, zero=False, domain=_moving("data('window')[{}].count"))
+    y = alt.Y("lower:Q", title="incremental so far", scale=scale, axis=alt.Axis(tickCount=5))
+    frame = alt.Chart(alt.NamedData("window")).mark_point(opacity=0).encode(x=x, y=alt.Y("count:Q", scale=scale))
+    zero = alt.Chart(alt.NamedData("zero")).mark_rule(color=colours.muted).encode(y="zero:Q")
+    base = alt.Chart(alt.NamedData("amount")).encode(x=x)
+    band = base.mark_area(color=colours.effect, opacity=0.28).encode(y=y, y2="upper:Q")
+    line = base.mark_line(color=colours.observed, strokeWidth=1.6).encode(y="incremental:Q")
+    return alt.layer(frame, band, zero, line)
 
 
 def _velocity_layers(mode: str, unit: tuple[str, float], *, key: bool) -> Layers:

@@ -73,7 +73,7 @@ def trial(name: str, seed: int) -> World:
     Parameters
     ----------
     name
-        One of :data:`TRIALS`.
+        One of :data:`EVERY`.
     seed
         Decides what the trial draws, and all noise.
 
@@ -88,12 +88,12 @@ def trial(name: str, seed: int) -> World:
     >>> round(world.truth.incremental("SPOT"))
     394
     """
-    if name not in TRIALS:
-        near = get_close_matches(name, TRIALS, n=1)
+    if name not in EVERY:
+        near = get_close_matches(name, EVERY, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ValueError(f"trial is {name!r}; {hint}choose one of {', '.join(TRIALS)}")
-    world = simulate(TRIALS[name].drawn(seed), rng=seed)
-    return world if TRIALS[name].step_s == 1 else coarser(world, TRIALS[name].step_s)
+        raise ValueError(f"trial is {name!r}; {hint}choose one of {', '.join(EVERY)}")
+    world = simulate(EVERY[name].drawn(seed), rng=seed)
+    return world if EVERY[name].step_s == 1 else coarser(world, EVERY[name].step_s)
 
 
 def coarser(world: World, step_s: float) -> World:
@@ -290,3 +290,45 @@ def _trials() -> dict[str, Trial]:
 
 TRIALS: dict[str, Trial] = _trials()
 """By name. ``..._null`` are the same traps where the ad has no effect; the last are the named scenarios."""
+
+
+def _evening() -> Scenario:
+    """Twelve airings of three creatives on two networks in nine breaks; some side by side, one at the very end."""
+    breaks = tuple(Pause(break_id=f"break-{i + 1}", at_s=1200.0 + 840.0 * i, length_s=150.0) for i in range(9))
+    worth = {"ARENA": 1.3, "BACKSTAGE": 0.8, "CREDITS": 0.2}
+    order = [
+        "ARENA",
+        "BACKSTAGE",
+        "CREDITS",
+        "ARENA",
+        "BACKSTAGE",
+        "ARENA",
+        "CREDITS",
+        "BACKSTAGE",
+        "ARENA",
+        "CREDITS",
+        "BACKSTAGE",
+        "ARENA",
+    ]
+    # (break, seconds into it): two breaks hold a pair, whose responses run into each other.
+    at = ("0 0", "1 0", "2 60", "3 0", "3 30", "4 110", "5 0", "6 60", "7 0", "7 45", "8 0")
+    places = [tuple(map(int, place.split())) for place in at]
+    spots = [
+        replace(
+            _SPOT, airing=f"SPOT_{i + 1:02d}", at_s=breaks[b].at_s + offset, break_id=breaks[b].break_id,
+            creative=creative, network="broadcast" if i % 3 else "cable", scale=worth[creative],
+            spend=6_000.0 + 1_000.0 * (i % 4),
+        )
+        for i, ((b, offset), creative) in enumerate(zip(places, order, strict=False))
+    ]  # fmt: skip
+    late = replace(_SPOT, airing="SPOT_12", at_s=8385.0, creative="ARENA", network="cable", spend=9_000.0)
+    return replace(
+        ONE_SPOT, title="An evening of twelve airings", airings=(*spots, late), breaks=breaks, break_step=0.08,
+        minutes=140.0, lift=0.35, surge="none", start="2026-02-08T18:00:00Z",
+    )  # fmt: skip
+
+
+EVENINGS: dict[str, Trial] = {"evening": Trial(scenario=_evening(), step_s=5.0)}
+"""Schedules of many airings, whose creatives differ; to look at, not counted in any error rate."""
+EVERY: dict[str, Trial] = {**TRIALS, **EVENINGS}
+"""Every world that :func:`trial` makes."""

@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from attribution.settings import PRESETS, Settings
-from attribution.trials import TRIALS
+from attribution.trials import EVERY
 from attribution.workbench import desk, tune_controls
 from attribution.workbench.shell import ROOT
 from attribution.workbench.tune_sources import HELD
@@ -18,18 +18,19 @@ from attribution.workbench.tune_view import FILES, LIVE, WORLD, TuneView, tune_v
 if TYPE_CHECKING:
     from attribution.workbench.tune_sources import Subject
 
-KINDS = ("blind", *(name for name in TRIALS if name != "blind"))
+KINDS = ("blind", *(name for name in EVERY if name != "blind"))
 WORDS = {WORLD: "Simulated world", LIVE: "Live event", FILES: "Files of the data page"}
 
 
-def asked() -> TuneView:
+def asked(own: tuple[str, ...] = ()) -> TuneView:
     """Return the view: what the address asks for when a session begins, what the session made of it from then on.
 
     A browser's address lags behind the page that writes it, so it is read once; a link or a reload is a new session.
+    ``own`` are parameters that a page reads for itself.
     """
     state = st.session_state
     if "tune-view" not in state:
-        query = {name: st.query_params.get_all(name) for name in st.query_params}
+        query = {name: st.query_params.get_all(name) for name in st.query_params if name not in own}
         state["tune-view"] = tune_view(query, desk.samples(ROOT / "data"))
     if any(tune_controls.PREFIX + control.name not in state for control in tune_controls.CONTROLS):
         tune_controls.put(state["tune-view"].settings)
@@ -55,27 +56,33 @@ def deal() -> None:
 def source(view: TuneView, data: Subject | None) -> None:
     """Draw the row; without data there is nothing to replay."""
     with st.container(key="source", horizontal=True, gap="small"):
-        samples = desk.samples(ROOT / "data")
-        kinds = [WORLD, *([FILES] if HELD in st.session_state or view.data == FILES else []), LIVE, *samples]
-        st.selectbox(
-            "Data", kinds, index=kinds.index(view.data), key="pick-data", label_visibility="collapsed", width=200,
-            format_func=lambda name: WORDS.get(name, f"Sample {name}"),
-            on_change=lambda: go(data=st.session_state["pick-data"], until=None, airing=""),
-        )  # fmt: skip
-        if view.data == WORLD:
-            st.selectbox(
-                "Kind of world", KINDS, index=KINDS.index(view.world), key="pick-world", label_visibility="collapsed",
-                width=190, on_change=lambda: go(world=st.session_state["pick-world"], until=None, airing=""),
-            )  # fmt: skip
-            st.button("Deal me another world", key="deal", on_click=deal)
+        choose(view)
         if data is not None:
+            pick_airing(view, data)
             _replay(view, data)
         _presets()
         _saving(view)
 
 
-def _replay(view: TuneView, data: Subject) -> None:
-    """Let the analyst choose the airing, and stand anywhere in a replay."""
+def choose(view: TuneView) -> None:
+    """Let the analyst choose the data: a world, live, a sample, files."""
+    samples = desk.samples(ROOT / "data")
+    kinds = [WORLD, *([FILES] if HELD in st.session_state or view.data == FILES else []), LIVE, *samples]
+    st.selectbox(
+        "Data", kinds, index=kinds.index(view.data), key="pick-data", label_visibility="collapsed", width=200,
+        format_func=lambda name: WORDS.get(name, f"Sample {name}"),
+        on_change=lambda: go(data=st.session_state["pick-data"], until=None, airing=""),
+    )  # fmt: skip
+    if view.data == WORLD:
+        st.selectbox(
+            "Kind of world", KINDS, index=KINDS.index(view.world), key="pick-world", label_visibility="collapsed",
+            width=190, on_change=lambda: go(world=st.session_state["pick-world"], until=None, airing=""),
+        )  # fmt: skip
+        st.button("Deal me another world", key="deal", on_click=deal)
+
+
+def pick_airing(view: TuneView, data: Subject) -> None:
+    """Let the analyst choose the airing, where there is more than one."""
     names = data.tuner.names
     if len(names) > 1:
         now = view.airing if view.airing in names else data.tuner.leading()
@@ -83,6 +90,10 @@ def _replay(view: TuneView, data: Subject) -> None:
             "Airing", names, index=names.index(now), key="pick-airing", label_visibility="collapsed", width=170,
             on_change=lambda: go(airing=st.session_state["pick-airing"]),
         )  # fmt: skip
+
+
+def _replay(view: TuneView, data: Subject) -> None:
+    """Let the analyst stand anywhere in a replay."""
     if data.longest_s < 10:
         return
     whole = data.longest_s if view.until is None else max(data.longest_s, view.until)

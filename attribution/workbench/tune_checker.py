@@ -20,7 +20,7 @@ REST_S = 0.5
 """A slider that has not moved for so long rests."""
 KEPT = 24
 """So many answers are kept."""
-_turn = threading.Lock()
+TURN = threading.Lock()
 """One whole analysis at a time on this server: sliders come first."""
 
 Key = tuple["Settings", str]
@@ -90,7 +90,7 @@ class Checker:
             if rested < REST_S:
                 time.sleep(REST_S - rested + 0.01)
                 continue
-            with _turn:
+            with TURN:
                 self._answer(key)
 
     def _answer(self, key: Key) -> None:

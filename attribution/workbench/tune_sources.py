@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from attribution.moves import Trail
-from attribution.trials import TRIALS, trial
+from attribution.trials import EVERY, trial
 from attribution.tuning import Tuner
 from attribution.workbench import desk, live
 from attribution.workbench.event import view
@@ -72,7 +72,7 @@ def subject(asked: TuneView) -> Subject:
 def _world(name: str, seed: int, until: int | None) -> Subject:
     made = _simulated(name, seed)
     feeds = {"social": made.social, "audience": made.audience, "context": made.context}
-    words = f"simulated: {TRIALS[name].scenario.title}, seed {seed}"
+    words = f"simulated: {EVERY[name].scenario.title}, seed {seed}"
     return _subject(made.counts, made.airings, feeds, until, words, _trail(f"{name} {seed}"), made)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode
 
 from attribution.settings import Settings
-from attribution.trials import TRIALS
+from attribution.trials import EVERY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -29,7 +29,7 @@ class TuneView:
     data
         ``world`` (simulated), ``live``, ``files`` (what the data page holds), or the name of a sample.
     world, seed
-        Of a simulated world: a key of :data:`attribution.trials.TRIALS`.
+        Of a simulated world: a key of :data:`attribution.trials.EVERY`.
     until
         Seconds after the first airing at which a replay stands; None for everything.
     airing
@@ -89,7 +89,7 @@ def tune_view(query: Mapping[str, Iterable[str]], samples: Iterable[str] = ()) -
     told: dict[str, str] = {}
     own = {
         "data": _one_of("data", last, (WORLD, LIVE, FILES, *samples), WORLD, told),
-        "world": _one_of("world", last, tuple(TRIALS), "halftime", told),
+        "world": _one_of("world", last, tuple(EVERY), "halftime", told),
         "seed": _whole("seed", last, 7, 2**32 - 1, told),
         "until": _whole("until", last, None, 10**7, told),
     }
