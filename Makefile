@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 PORT ?= 8501
 ADDRESS ?= localhost
+MINUTES ?= 2
 PY := $(VENV)/bin/python
 # One thread a process: the tests run in two processes, and BLAS threads would only fight over the cores.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
@@ -87,8 +88,9 @@ e2e: env  ## open every page in a browser (needs a Chromium)
 notebooks: env  ## pair every notebook with its script and execute it (ONLY="01 04")
 	@$(ONE_THREAD) PYTHONPATH=. "$(PY)" tests/execute.py $(ONLY)
 
-bench: env  ## measure speed and memory, and print the figures
-	@for bench in tests/bench/bench_*.py; do echo "== $$bench"; $(ONE_THREAD) "$(PY)" "$$bench" || exit 1; done
+bench: env  ## measure speed and memory, and print the figures (MINUTES=60: memory over an hour instead of 2 minutes)
+	@for bench in tests/bench/bench_*.py; do echo "== $$bench"; \
+	  $(ONE_THREAD) MINUTES="$(MINUTES)" "$(PY)" "$$bench" || exit 1; done
 
 bench-peers: env  ## ours beside other packages on the same simulated events, resumable (SEEDS=40 ONLY=ours SLOW=1)
 	@$(ONE_THREAD) SEEDS="$(SEEDS)" ONLY="$(ONLY)" SLOW="$(SLOW)" PYTHONPATH=.:tests/bench "$(PY)" -m peers

@@ -173,13 +173,13 @@ class Book:
         return {track: best[i] / SECOND for i, track in enumerate(self.tracks) if best[i] > -(2**61)}
 
     def state(self) -> dict[str, Any]:
-        """Everything but the rows of the seconds: what :class:`Book` goes on from."""
+        """Everything but the rows of the seconds, as it is now: what :class:`Book` goes on from."""
         n = len(self.tracks)
         return {
             "now": self.now,
-            "slots": self.tallies.slots,
-            "tracks": self.tracks,
-            "regions": self.regions,
+            "slots": list(self.tallies.slots),
+            "tracks": list(self.tracks),
+            "regions": list(self.regions),
             "totals": dict(self.totals),
             "aside": dict(self.aside),
             "gaps": self.gaps.state(),

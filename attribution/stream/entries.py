@@ -11,7 +11,7 @@ import pandas as pd
 LONGEST_LINE, LONGEST_LABEL = 65_536, 200
 PLACES = ("all", "all", "all", "conversion")
 """Region, channel, device and kind of an event that does not name them; its source is then ``feed``."""
-_HEAVIEST = float(np.finfo(np.float32).max)
+HEAVIEST = float(np.finfo(np.float32).max)
 
 
 class Rejected(Exception):  # noqa: N818  a line that is counted, not an error that travels
@@ -61,7 +61,7 @@ def parsed(line: bytes) -> tuple[Entry, tuple[Any, ...]]:
     if weight is None:
         weight = get("value", 1.0)
         weight = 1.0 if weight is None else weight
-    if isinstance(weight, bool) or not isinstance(weight, int | float) or not abs(weight) <= _HEAVIEST:
+    if isinstance(weight, bool) or not isinstance(weight, int | float) or not abs(weight) <= HEAVIEST:
         raise Rejected("weight is not a number")
     entry = Entry(
         moment if isinstance(moment, str) else _nanoseconds(moment),

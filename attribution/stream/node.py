@@ -1,17 +1,15 @@
 """The durable engine: what it acknowledges is in its log, what it counts is counted once, whatever stops it.
 
 A frame is taken in, written to the log, acknowledged, counted; counts, gap set and position are saved in one
-transaction. Nothing here waits: a clock is asked, and :meth:`Node.tick` does what is due.
+transaction. Nothing here waits: a clock is asked, :meth:`Node.tick` begins what is due, and another thread waits for
+the disk.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter, deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
-
-import numpy as np
 
 from attribution.stream import wire
 from attribution.stream.book import SECOND, Book, Rules
@@ -19,10 +17,14 @@ from attribution.stream.gauges import Flow, Health
 from attribution.stream.journal import Disk, Journal
 from attribution.stream.keeping import Keeping, Moments, Refused, SystemMoments
 from attribution.stream.readout import to_counts
+from attribution.stream.saving import Hand, Saver
 from attribution.stream.store import Store
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    import numpy as np
 
     from attribution.counts import Counts
 
@@ -50,8 +52,8 @@ class _Due:
 
     sync: float
     save: float
+    saved: float
     tidy: float
-    stamps: deque[tuple[int, float]] = field(default_factory=deque)
 
 
 class Node:
@@ -63,7 +65,7 @@ class Node:
         Made where it does not exist; what an earlier run left in it is gone on from.
     rules, keeping
         How long seconds stay open; what is kept.
-    clock, disk
+    clock, disk, hand
         For tests.
 
     Attributes
@@ -98,6 +100,7 @@ class Node:
         keeping: Keeping | None = None,
         clock: Moments | None = None,
         disk: Disk | None = None,
+        hand: Callable[[str], Hand] = Hand,
     ) -> None:
         self.keeping = keeping or Keeping()
         self._clock = clock or SystemMoments()
@@ -111,7 +114,8 @@ class Node:
         self._full = ""
         self._behind, self._last = False, 0
         self._flow = Flow(begun)
-        self._due = _Due(begun, begun, begun)
+        self._due = _Due(begun, begun, begun, begun)
+        self._syncing, self._saving = hand("sync"), hand("save")
         self._recover(rules or Rules())
         self.recovered.seconds = self._clock.now() - begun
         if self._journal.cut:
@@ -166,17 +170,15 @@ class Node:
         return events
 
     def tick(self, *, sync: bool = True) -> None:
-        """Let time pass: seconds close; sync (unless another thread does), save, and tidy up when that is due."""
+        """Let time pass: seconds close; sync (unless the caller does), save and tidy up begin when that is due."""
         now = self._clock.now()
         if not self._queue:
             self.book.tick(self._stamp())
-        if sync and now - self._due.sync >= self.keeping.sync_s:
-            self.sync()
-        if now - self._due.save >= self.keeping.save_s:
-            self.save()
-        if now - self._due.tidy >= max(60.0, self.keeping.save_s):
-            self._due.tidy = now
-            self._tidy()
+        self._gather()
+        if sync and now - self._due.sync >= self.keeping.sync_s and not self._syncing.busy:
+            self._syncing.do(self.sync)
+        if now - self._due.save >= self.keeping.save_s and not self._saver.busy:
+            self._begin(now, tidy=now - self._due.tidy >= max(60.0, self.keeping.save_s))
 
     def sync(self) -> None:
         """Put the log on the disk."""
@@ -187,33 +189,14 @@ class Node:
         self._due.sync = self._clock.now()
 
     def save(self) -> bool:
-        """Write counts, gap set and position in one transaction; False when the disk does not take it."""
-        self._due.save = self._clock.now()
-        whole, added = self.book.tallies.take()
-        try:
-            self._journal.sync()  # never a state ahead of the log that proves it
-            self._store.save(self.book.state(), self.position, whole, added)
-        except (OSError, sqlite3.OperationalError) as error:
-            self._stop(f"state: {error}: intake has stopped")
-            return False
-        self.book.tallies.taken()
-        self._saved = self.position
-        self._go_on("state")
-        return True
+        """Write counts, gap set and position in one transaction, and wait; False when the disk does not take it."""
+        self._gather(wait=True)
+        self._begin(self._clock.now())
+        return self._gather(wait=True)
 
     def rows(self, first: int, last: int) -> dict[int, np.ndarray]:
         """Rows of the seconds in ``[first, last)`` with everything counted by now; hours in Parquet apart."""
-        whole, added = self.book.tallies.take()
-        found = self._store.seconds(first, last)
-        found |= {second: row for second, row in whole.items() if first <= second < last}
-        for second, row in added.items():
-            if first <= second < last:
-                before = found.get(second, row[:0])
-                total = np.zeros(max(len(row), len(before)), np.int64)
-                total[: len(before)] += before
-                total[: len(row)] += row
-                found[second] = total
-        return found
+        return self._saver.rows(self.book, first, last)
 
     def counts(self, first: int, last: int, *, kind: str = "conversion") -> Counts:
         """Return the counts of the seconds ``[first, last)`` since 1970, open ones included."""
@@ -237,7 +220,7 @@ class Node:
             position=self.position,
             unsynced_bytes=self._journal.end - self._journal.synced,
             sync_age_s=now - self._due.sync,
-            save_age_s=now - self._due.save,
+            save_age_s=now - self._due.saved,
             stopped=self._full,
         )
 
@@ -245,13 +228,15 @@ class Node:
         """Count what waits, save, close."""
         self.step()
         self.save()
+        self._saving.close()
+        self._syncing.close()
         self._journal.close()
         self._store.close()
 
     def _recover(self, rules: Rules) -> None:
         state = self._store.load()
         self.position: int = state["position"] if state else 0
-        self._saved = self.position
+        self._saver = Saver(self._store, self._journal, self.keeping, self._saving, self.position)
         self.book = Book(rules, state)
         tallies = self.book.tallies
         for second, row in self._store.seconds(tallies.base, tallies.base + tallies.width).items():
@@ -280,10 +265,7 @@ class Node:
 
     def _aside(self, at: int, error: wire.Unreadable, body: bytes) -> None:
         self.unread[error.reason] += 1
-        try:
-            self._store.set_aside(at, error.reason, str(error), bytes(body[:65_536]))
-        except sqlite3.OperationalError as full:
-            self._stop(f"state: {full}: intake has stopped")
+        self._saver.set_aside(at, error.reason, str(error), body)
 
     def _stamp(self) -> int:
         """Moment of taking in: the time of day, which here never goes back."""
@@ -296,25 +278,26 @@ class Node:
         self._last = max(wall, last)
         return self._last
 
-    def _tidy(self) -> None:
-        """Move closed hours to Parquet; remove what is older or larger than may be kept."""
-        now = self.book.now // SECOND
-        try:
-            self._store.archive(self.book.tallies.base, self.book.tallies.slots)
-            self._store.forget(before=now - round(self.keeping.history_s), keep_bytes=self.keeping.history_bytes)
-        except (OSError, sqlite3.OperationalError) as error:
-            self._stop(f"state: {error}: intake has stopped")
-            return
-        self._due.stamps.append((self._saved, self._clock.now()))
-        old = 0
-        while self._due.stamps and self._clock.now() - self._due.stamps[0][1] > self.keeping.log_s:
-            old = self._due.stamps.popleft()[0]
-        before = max(old, self._saved - self.keeping.log_bytes)
-        if before > 0:
-            if self._store.settle():
-                self._journal.forget(before)
-            else:
-                self._alert("state: a reader holds an old state open; the log is kept until it lets go")
+    def _begin(self, now: float, *, tidy: bool = False) -> None:
+        """Hand what has changed over to the thread that saves."""
+        self._due.save = now
+        if tidy:
+            self._due.tidy = now
+        self._saver.begin(self.book, self.position, tidy=now if tidy else None)
+
+    def _gather(self, *, wait: bool = False) -> bool:
+        """Take note of how the last save went, once that is known; whether it went well."""
+        found = self._saver.gather(self.book, wait=wait)
+        if found is None:
+            return False
+        if found.told:
+            self._alert(found.told)
+        if found.trouble:
+            self._stop(f"state: {found.trouble}: intake has stopped")
+            return False
+        self._due.saved = self._clock.now()
+        self._go_on("state")
+        return True
 
     def _stop(self, why: str) -> None:
         if not self._full:

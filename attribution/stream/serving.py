@@ -1,4 +1,4 @@
-"""The node in an asyncio loop: senders wait while it is busy, the disk is waited for in a thread."""
+"""The node in an asyncio loop: senders wait while it is busy."""
 
 from __future__ import annotations
 
@@ -71,22 +71,13 @@ class Serving:
 
     async def run(self) -> None:
         """Count what comes, and do what is due."""
-        syncing = asyncio.create_task(self._sync())
         try:
             while True:
                 self._given.clear()
                 self.node.step()
-                self.node.tick(sync=False)
+                self.node.tick()
                 self._room.set()
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._given.wait(), self._tick_s)
         finally:
-            syncing.cancel()
-            with suppress(asyncio.CancelledError):
-                await syncing
             self.node.close()
-
-    async def _sync(self) -> None:
-        while True:
-            await asyncio.sleep(self.node.keeping.sync_s)
-            await asyncio.to_thread(self.node.sync)

@@ -11,7 +11,7 @@ import json
 import os
 import sqlite3
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -39,6 +39,8 @@ WAIT_S = 0.05
 """A reader that holds an old state open is waited for no longer than this."""
 ASIDE_KEPT, ASIDE_BYTES = 1000, 65_536
 """Frames set aside that are kept, and how many bytes of each: enough to find the sender's mistake."""
+Aside: TypeAlias = tuple[int, str, str, bytes]
+"""Moment (ns), reason, detail and bytes of a frame that was set aside."""
 _HISTORY = pa.schema(
     [
         ("time", pa.timestamp("ns", tz="UTC")),
@@ -57,6 +59,11 @@ class Store:
     ----------
     folder
         Made where it does not exist.
+
+    Attributes
+    ----------
+    number
+        Of the last save: each is one more than the one before.
 
     Examples
     --------
@@ -79,7 +86,12 @@ class Store:
         self._base.execute("PRAGMA journal_mode = WAL")
         self._base.execute("PRAGMA synchronous = NORMAL")
         self._base.executescript(_TABLES)
+        # Read through a connection of its own: a transaction that is being written is not seen half.
+        self._view = sqlite3.connect(
+            folder / "hot.sqlite", timeout=WAIT_S, isolation_level=None, check_same_thread=False
+        )
         self._slots = int(self._base.execute("SELECT count(*) FROM slot").fetchone()[0])
+        self.number = self._number(self._base)
 
     def load(self) -> dict[str, Any] | None:
         """Return the state that was saved last, with its ``position``; None where there is none."""
@@ -95,7 +107,12 @@ class Store:
         return state
 
     def save(
-        self, state: Mapping[str, Any], position: int, whole: Mapping[int, np.ndarray], added: Mapping[int, np.ndarray]
+        self,
+        state: Mapping[str, Any],
+        position: int,
+        whole: Mapping[int, np.ndarray],
+        added: Mapping[int, np.ndarray],
+        asides: Iterable[Aside] = (),
     ) -> None:
         """Keep everything in one transaction.
 
@@ -107,6 +124,8 @@ class Store:
             Of the log, up to which the state stands.
         whole, added
             Rows of seconds: as they are now; what is added to them, noted as a revision too.
+        asides
+            Frames set aside.
 
         Raises
         ------
@@ -120,18 +139,30 @@ class Store:
         slots = list(enumerate(state["slots"]))[self._slots :]
         with self._transaction() as base:
             base.executemany("INSERT INTO slot VALUES (?, ?)", [(i, json.dumps(slot)) for i, slot in slots])
-            kept = [("book", json.dumps(text)), ("arrays", packed.getvalue())]
+            kept = [("book", json.dumps(text)), ("arrays", packed.getvalue()), ("number", self.number + 1)]
             base.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", kept)
             rows = [(second, row.tobytes()) for second, row in whole.items()]
             base.executemany("INSERT OR REPLACE INTO second VALUES (?, ?)", rows)
             for second, row in added.items():
                 self._add(second, row, state["now"])
+            for aside in asides:
+                self.set_aside(*aside)
         self._slots += len(slots)
+        self.number += 1
 
     def seconds(self, first: int, last: int) -> dict[int, np.ndarray]:
         """Rows of the seconds in ``[first, last)`` that are kept here; what history holds is not among them."""
         rows = self._base.execute("SELECT second, row FROM second WHERE second >= ? AND second < ?", (first, last))
         return {second: np.frombuffer(row, np.int64) for second, row in rows}
+
+    def seen(self, first: int, last: int) -> tuple[int, dict[int, np.ndarray]]:
+        """Return the number of the last save, and the same rows as it left them, while another thread may be saving."""
+        self._view.execute("BEGIN")
+        try:
+            rows = self._view.execute("SELECT second, row FROM second WHERE second >= ? AND second < ?", (first, last))
+            return self._number(self._view), {second: np.frombuffer(row, np.int64) for second, row in rows}
+        finally:
+            self._view.execute("COMMIT")
 
     def revisions(self) -> list[tuple[int, int, int, int]]:
         """Second, moment it was revised (ns), slot, and by how many; in that order."""
@@ -142,7 +173,7 @@ class Store:
         self._base.execute("INSERT INTO aside VALUES (?, ?, ?, ?)", (at, reason, detail, body[:ASIDE_BYTES]))
         self._base.execute("DELETE FROM aside WHERE rowid <= (SELECT max(rowid) FROM aside) - ?", (ASIDE_KEPT,))
 
-    def quarantine(self) -> list[tuple[int, str, str, bytes]]:
+    def quarantine(self) -> list[Aside]:
         """Moment (ns), reason, detail and bytes of what was set aside."""
         return list(self._base.execute("SELECT at, reason, detail, body FROM aside ORDER BY rowid"))
 
@@ -210,6 +241,7 @@ class Store:
 
     def close(self) -> None:
         """Close; what was saved stays."""
+        self._view.close()
         self._base.close()
 
     @contextmanager
@@ -223,6 +255,11 @@ class Store:
             if self._base.in_transaction:
                 self._base.execute("ROLLBACK")
             raise
+
+    @staticmethod
+    def _number(base: sqlite3.Connection) -> int:
+        found = base.execute("SELECT value FROM state WHERE name = 'number'").fetchone()
+        return int(found[0]) if found else 0
 
     def _add(self, second: int, row: np.ndarray, at: int) -> None:
         found = self._base.execute("SELECT row FROM second WHERE second = ?", (second,)).fetchone()

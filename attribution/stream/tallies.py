@@ -15,7 +15,7 @@ from numba import njit
 from attribution.stream.gaps import FILLED, NEW, REPEATED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 CELL, RECEIVED, MISSING, REPEATS, LATE = "cell", "received", "missing", "repeats", "late"
 
@@ -191,6 +191,16 @@ class Tallies:
         """Forget what :meth:`take` returned: it is kept elsewhere now."""
         self.left, self.added = {}, {}
         self._dirty[:] = False
+
+    def give_back(self, whole: Mapping[int, np.ndarray], added: Mapping[int, np.ndarray]) -> None:
+        """Take back what was handed out by :meth:`take` and :meth:`taken` and could not be kept."""
+        for second, row in whole.items():
+            if second >= self.base:
+                self._dirty[self._first + second - self.base] = True
+            else:  # one that left the window meanwhile, and changed, is newer
+                self.left.setdefault(second, row)
+        for second, row in added.items():
+            self._addition(second)[: len(row)] += row
 
     def put(self, second: int, row: np.ndarray) -> None:
         """Lay a row of the window back that was kept elsewhere."""

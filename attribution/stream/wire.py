@@ -37,7 +37,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attribution.events import EventBatch, Labels
-from attribution.stream.entries import LONGEST_LABEL, PLACES, Rejected, moments_of, parsed, placed
+from attribution.stream.entries import LONGEST_LABEL
+from attribution.stream.sheet import Sheet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,8 +49,6 @@ LARGEST = 16 * 2**20
 """Bytes of a frame, and of a body of JSON lines."""
 _HEAD = struct.Struct("<4sHHIIII")
 _CODES = 65_536
-_PLAIN = (str, int, type(None))
-"""Labels of these kinds are looked up as they stand: neither true nor 1.0 passes for 1."""
 _DIMENSIONS = ("regions", "channels", "devices", "kinds")
 
 
@@ -236,81 +235,18 @@ def lines(data: bytes) -> tuple[Frame, Counter[str]]:
     >>> len(got), got.labels.regions, dict(lost)
     (1, ('us-east',), {'not JSON': 1, 'no time': 1})
     """
-    rejected: Counter[str] = Counter()
-    book = _Book()
-    for line in data.split(b"\n"):
-        if not line.strip():
-            continue
-        try:
-            book.enter(line)
-        except Rejected as error:
-            rejected[str(error)] += 1
-    return book.close(rejected), rejected
+    sheet = Sheet()
+    sheet.read(data)
+    columns = sheet.columns()
+    rows = np.empty(len(columns[0]), EVENT)
+    for name, column in zip(EVENT.names or (), columns, strict=True):
+        rows[name] = column
+    sources, epochs, names, cells = sheet.labels()
+    return Frame(rows=rows, labels=_labels([sources, *names]), epochs=epochs, cells=cells), sheet.rejected
 
 
 def _labels(names: list[tuple[str, ...]]) -> Labels:
     return Labels(**dict(zip(("sources", *_DIMENSIONS), names, strict=True)))
-
-
-class _Book:
-    """Lines taken so far, and the labels they brought."""
-
-    def __init__(self) -> None:
-        self.moments: list[Any] = []
-        self.numbers: list[tuple[int, float, int, int]] = []
-        self.sources: dict[tuple[str, int], int] = {}
-        self.names: list[dict[str, int]] = [{} for _ in _DIMENSIONS]
-        self.cells: dict[tuple[int, ...], int] = {}
-        self.known: dict[tuple[Any, ...], tuple[int, int]] = {}
-
-    def enter(self, line: bytes) -> None:
-        """Take one line; nothing of it is kept when it is rejected."""
-        entry, place = parsed(line)
-        codes = self.known.get(place) if all(type(part) in _PLAIN for part in place) else None
-        if codes is None:
-            codes = self._place(place)
-        self.moments.append(entry.moment)
-        self.numbers.append((entry.seq, entry.weight, *codes))
-
-    def _place(self, place: tuple[Any, ...]) -> tuple[int, int]:
-        """Codes of source and cell of labels that were not met yet, or not in this writing."""
-        source, epoch, *names = placed(place)
-        track = (source, epoch)
-        full = len(self.sources) == _CODES and track not in self.sources
-        full |= len(self.cells) == _CODES
-        full |= any(
-            len(known) == 256 and name not in known for known, name in zip(self.names[1:], names[1:], strict=True)
-        )
-        if full:
-            raise Rejected("too many labels in one body")
-        cell = tuple(known.setdefault(name, len(known)) for known, name in zip(self.names, names, strict=True))
-        codes = (self.sources.setdefault(track, len(self.sources)), self.cells.setdefault(cell, len(self.cells)))
-        if all(type(part) in _PLAIN for part in place):
-            self.known[place] = codes
-        return codes
-
-    def close(self, rejected: Counter[str]) -> Frame:
-        """Turn texts into moments, all at once, and make the frame."""
-        rows = np.empty(len(self.moments), EVENT)
-        if self.numbers:
-            columns = zip(*self.numbers, strict=True)
-            for name, dtype in (("seq", np.uint64), ("weight", np.float32), ("source", np.uint16), ("cell", np.uint16)):
-                rows[name] = np.array(next(columns), dtype=dtype)
-        text = np.array([isinstance(moment, str) for moment in self.moments], dtype=bool)
-        rows["time"][~text] = np.array([m for m in self.moments if not isinstance(m, str)], dtype=np.int64)
-        good = np.ones(len(rows), bool)
-        if text.any():
-            rows["time"][text], good[text] = moments_of([m for m in self.moments if isinstance(m, str)])
-            if not good.all():
-                rejected["time is not a moment"] += int((~good).sum())
-        names = [tuple(known) or (default,) for known, default in zip(self.names, PLACES, strict=True)]
-        tracks = tuple(self.sources) or (("feed", 0),)
-        return Frame(
-            rows=rows[good],
-            labels=_labels([tuple(name for name, _ in tracks), *names]),
-            epochs=tuple(epoch for _, epoch in tracks),
-            cells=np.array(list(self.cells) or [(0, 0, 0, 0)], dtype=np.uint16),
-        )
 
 
 def _framed(rows: np.ndarray, dictionary: bytes) -> bytes:

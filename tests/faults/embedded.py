@@ -9,6 +9,7 @@ from collections import Counter, deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 import numpy as np
@@ -19,8 +20,12 @@ from attribution.stream.gaps import NEW, GapSet, Verdicts
 from attribution.stream.journal import Disk
 from attribution.stream.keeping import Keeping, Refused
 from attribution.stream.node import Node
+from attribution.stream.saving import Hand
 from attribution.stream.tallies import CELL
 from faults.workload import BEGIN, SECOND, Workload
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Turned:
@@ -48,6 +53,32 @@ class Failing(Disk):
             os.pwrite(file, data[: len(data) // 3], offset)
             raise OSError(errno.ENOSPC, "No space left on device")
         return super().write(file, data, offset)
+
+
+class Slow(Hand):
+    """The thread that waits for the disk, drawn: a job takes some looks at it, and may never be begun."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.rng = rng
+        self.given: Callable[[], None] | None = None
+
+    @property
+    def busy(self) -> bool:
+        if self.given is not None and self.rng.random() < 0.3:
+            self.wait()
+        return self.given is not None
+
+    def do(self, job: Callable[[], None]) -> None:
+        assert self.given is None, "two jobs at once"
+        self.given = job
+
+    def wait(self) -> None:
+        job, self.given = self.given, None
+        if job is not None:
+            job()
+
+    def close(self) -> None:
+        self.wait()
 
 
 class Hasty(Node):
@@ -173,6 +204,7 @@ class _Run:
             save_s=float(rng.choice([0.5, 2.0, 7.0])), queue=int(rng.choice([8, 512])),
             segment=int(rng.choice([50_000, 2**26])), log_s=float(rng.choice([20.0, 1e5])),
         )  # fmt: skip
+        self.slow = np.random.default_rng([seed, 2])
         self.unread = 0
         self.full_until = self.back_until = 0
         self.last = 0
@@ -180,7 +212,12 @@ class _Run:
 
     def open(self) -> None:
         self.node = self.node_type(
-            self.folder, rules=self.rules, keeping=self.keeping, clock=self.clock, disk=self.disk
+            self.folder,
+            rules=self.rules,
+            keeping=self.keeping,
+            clock=self.clock,
+            disk=self.disk,
+            hand=lambda _: Slow(self.slow),
         )
         self.outcome.replayed += self.node.recovered.events
         if not self.dedupe:
@@ -234,6 +271,8 @@ class _Run:
     def kill(self) -> None:
         """End the node where it stands: nothing is closed, nothing counted; a record may be half written."""
         old = self.node
+        if self.slow.random() < 0.5:  # else what was handed over is never begun
+            old._saving.wait()
         if self.rng.random() < 0.3:
             self.half_saved(old)
         if self.rng.random() < 0.5:

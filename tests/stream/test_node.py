@@ -255,6 +255,7 @@ def test_a_poisoned_frame_is_set_aside_with_its_bytes(tmp_path, clock):
     node.offer(good)
     node.step()
     assert node.health().aside == {"truncated": 1}
+    assert node.save()
     assert 'attribution_aside_total{reason="truncated"} 1' in node.health().metrics_text()
     assert [(reason, body) for _, reason, _, body in node._store.quarantine()] == [("truncated", good[:-3])]
     assert node.book.totals["received"] == 1
@@ -298,6 +299,7 @@ def test_hours_and_logs_are_tidied_up_and_nothing_changes(tmp_path, clock):
         node.step()
         clock.at += 60 * SECOND
         node.tick()
+    node.save()
     assert len(node._store.history()) == 3
     assert node._journal.segments()[0][0] > 0
     before = counted(node, tmp_path)
