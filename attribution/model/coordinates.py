@@ -13,11 +13,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.linalg import solve_triangular
+from scipy.linalg import cholesky_banded, solve_triangular
 
 from attribution.model import mean as means
-from attribution.model.density import back_solve
-from attribution.model.linear import linearise, marginal, pull
+from attribution.model.bending import back_solve, give_way, mediators, post
+from attribution.model.linear import linearise, marginal
 from attribution.model.padded import (
     COLUMNS,
     HELD,
@@ -57,15 +57,30 @@ def effects_at(own: Problem, z: np.ndarray) -> dict[str, np.ndarray]:
         length = int(np.prod(shape))
         found[name] = values[..., at : at + length].reshape((*z.shape[:-1], *shape))
         at += length
-    return found
+    rate, amounts = _mediator(own)
+    amount, place = found["amount"].reshape(-1, own.size.airings), found["mediator"].ravel()
+    middle, centre = own.data["centre"][rate], own.data["centre"][amounts]
+    told = mediators(own.data["urge"], float(own.data["mediator_sd"]), middle, centre, amount, place)
+    return found | {"mediator": told.reshape(z.shape[:-1])}
+
+
+def _mediator(own: Problem) -> tuple[int, slice]:
+    """Return where the mediator and the amounts stand among the effects."""
+    last = len(own.data["centre"]) - own.size.shapes - 1
+    return 2 * own.size.regions + own.size.columns + 1, slice(last - own.size.airings, last)
 
 
 def paths_at(own: Problem, z: np.ndarray) -> np.ndarray:
     """Return the paths (T, K), padding included, at coordinates z (n,)."""
-    count = len(own.data["centre"])
-    raw = z[count:] - own.data["lean"] @ (own.data["turned"] @ z[:count])
-    back_solve(own.data["lower"], raw)
-    return own.data["path_centre"] + raw.reshape(own.data["path_centre"].shape)
+    effects, data = effects_at(own, z), own.data
+    raw = z[len(data["centre"]) :] - data["lean"] @ (data["turned"] @ z[: len(data["centre"])])
+    moved = float(effects["mediator"]) - data["centre"][_mediator(own)[0]]
+    post(data["brought"], moved, np.ascontiguousarray(effects["amount"]), raw)
+    back_solve(data["lower"], raw)
+    paths = data["path_centre"] + raw.reshape(data["path_centre"].shape)
+    away = float(effects["gain"]) - data["centre"][own.size.regions + own.size.columns + 1]
+    give_way(data["yielding"], data["smooth"], away, paths[:, 2] - data["path_centre"][:, 2], paths)
+    return paths
 
 
 def log_priors(own: Problem, effects: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -122,7 +137,9 @@ def _coordinates(
     start = dict(zip(NAMES, np.cumsum([0, *length.values()])[:-1], strict=True))
     total = sum(length.values())
     centre = np.concatenate([np.ravel(data[f"{n}_mean"]) if n != "scale" else np.zeros(length[n]) for n in NAMES])
-    spread = np.concatenate([np.ravel(data[f"{n}_sd"][0] if n == "scale" else data[f"{n}_sd"]) for n in NAMES])
+    world = np.exp(data["scale_weight"])
+    scales = {"scale_sd": np.sqrt(world @ data["scale_sd"] ** 2 / world.sum())}
+    spread = np.concatenate([np.ravel((data | scales)[f"{name}_sd"]) for name in NAMES])
     state, effects = family.mode.state, family.mode.state.effects.copy()
     effects[layout.names["incremental"]] = family.parts @ np.array([c.mean for c in family.components])
     where = np.full(len(effects), -1)
@@ -141,14 +158,51 @@ def _coordinates(
     expected = means.predict(design, here, state)
     linear = linearise(design, family.mode.noise, here, state, expected)
     extra = [effects[layout.names["incremental"]] @ means.ad_columns(design, here, effects, row) for row in slopes]
-    columns = np.concatenate([linear.jacobian.effects[:, free], np.array(extra).T, linear.response[:, None]], axis=1)
-    factor, gram = marginal(here, linear, columns)
-    pull(design, here, expected, linear, factor).into(here, gram, free)
+    posts = means.post_columns(design, here)
+    told = np.concatenate([linear.jacobian.effects[:, free], np.array(extra).T], axis=1)
+    factor, gram = marginal(here, linear, np.concatenate([told, posts, linear.response[:, None]], axis=1))
     own = np.concatenate([where[free], [start["lag"]], start["shape"] + np.arange(size.shapes)])
+    bent = _urged(gram, np.append(linear.effects[free], np.zeros(len(own) - free.sum())), here, state, size)
     precision = np.diag(1.0 / spread**2)
-    precision[np.ix_(own, own)] += gram[:-1, :-1]
-    turned = solve_triangular(np.linalg.cholesky(precision), np.eye(total), lower=True).T
-    return _banded(here, state, factor.lower, factor.white[:, :-1], own, size) | {"centre": centre, "turned": turned}
+    precision[np.ix_(own, own)] += gram[: len(own), : len(own)]
+    rate = start["mediator"]
+    precision[rate], precision[:, rate] = 0.0, 0.0
+    amount = fill((size.airings,), effects[layout.names["incremental"]])
+    variance = 1.0 / (spread[rate] ** -2.0 + amount @ bent["urge"][:-1] @ amount)
+    precision[rate, rate], centre[rate] = 1.0 / variance, variance * (bent["urge"][-1] @ amount)
+    white = factor.white[:, : len(own)].copy()
+    white[:, own == rate] = 0.0
+    bent |= {"turned": solve_triangular(np.linalg.cholesky(precision), np.eye(total), lower=True).T, "centre": centre}
+    bent |= _yielding(expected, family, data)
+    return bent | _banded(here, state, factor.lower, white, factor.white[:, len(own) : -1], own, size)
+
+
+def _urged(gram: np.ndarray, effects: np.ndarray, layout: Frame, state: State, size: Size) -> dict[str, np.ndarray]:
+    """Return what the feed says of the posts that each airing brings, the paths integrated out (bending.py)."""
+    count, airings = len(effects), len(gram) - len(effects) - 1
+    posts = slice(count, count + airings)
+    precision = gram[posts, posts]
+    rate = state.effects[layout.names["mediator"]]
+    brought = (rate[0] if len(rate) else 0.0) * state.effects[layout.names["incremental"]]
+    said = gram[posts, -1] - gram[posts, :count] @ effects + precision @ brought
+    urge = np.zeros((size.airings + 1, size.airings))
+    urge[:airings, :airings], urge[-1, :airings] = precision, said
+    return {"urge": urge}
+
+
+def _yielding(expected: means.Mean, family: Family, data: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return how D gives way to a surge (bending.py): what the counts weigh (T,), and the Cholesky of its precision."""
+    phi = family.mode.noise.dispersion
+    felt = means.felt_at_gain_one(family.mode.layout, family.mode.state.effects, expected)
+    decay, rate, loading = (data[name][:, 0] for name in ("path_decay", "path_rate", "loading"))
+    weight = fill((len(loading),), expected.base.sum(axis=0) / phi)
+    pushed = fill((len(loading),), felt.reshape(expected.base.shape).sum(axis=0) / phi)
+    middle = rate**2 + loading**2 * weight
+    middle[:-1] += (decay * rate)[1:] ** 2
+    beside = np.append(-decay[1:] * rate[1:] ** 2, 0.0)
+    band = cholesky_banded(np.stack([middle, beside]), lower=True)
+    smooth = np.stack([band[0], np.append(0.0, band[1, :-1])], axis=1)
+    return {"yielding": loading * data["loading"][:, 2] * pushed, "smooth": smooth}
 
 
 def _kernel_centre(design: Design, family: Family, data: dict[str, np.ndarray], size: Size) -> tuple[np.ndarray, float]:
@@ -179,7 +233,13 @@ def _kernel_slopes(
 
 
 def _banded(
-    layout: Frame, state: State, lower: np.ndarray, white: np.ndarray, own: np.ndarray, size: Size
+    layout: Frame,
+    state: State,
+    lower: np.ndarray,
+    white: np.ndarray,
+    posts: np.ndarray,
+    own: np.ndarray,
+    size: Size,
 ) -> dict[str, np.ndarray]:
     """Spread the paths' Cholesky and its columns over the padded paths; padding is white noise of its own."""
     bins, k = state.paths.shape
@@ -192,6 +252,8 @@ def _banded(
         band[row[at], row[at] - row[at - back]] = lower[at, back]
     lean = np.zeros((len(band), sum(int(np.prod(s)) for s in size.effects().values())))
     lean[np.ix_(row, own)] = white
+    brought = np.zeros((len(band), size.airings))
+    brought[row, : posts.shape[1]] = posts
     paths = np.zeros((size.bins, wide))
     paths[:bins, slot] = state.paths
-    return {"lower": band, "lean": lean, "path_centre": paths}
+    return {"lower": band, "lean": lean, "brought": brought, "path_centre": paths}

@@ -10,6 +10,16 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from attribution.model.bending import (
+    back_solve,
+    forward_solve,
+    give_way,
+    give_way_slope,
+    mediate,
+    mediate_slope,
+    post,
+    post_slope,
+)
 from attribution.model.mean import LEAST_FACTOR
 from attribution.model.packing import given_of
 from attribution.model.padded import COLUMNS, MODES, PATHS, SCALES
@@ -20,27 +30,6 @@ LEAST_SHARE = 1e-3
 HIGHEST_LOG = 40.0
 NONE_LEFT = 1e-10
 """Kernels of less weight are passed over."""
-
-
-@njit(cache=True)
-def back_solve(lower, x):
-    """Overwrite x (n,) by L^-T x for a banded L: row i of ``lower`` (n, band + 1) holds L[i, i], L[i, i-1], ..."""
-    depth = lower.shape[1] - 1
-    for i in range(lower.shape[0] - 1, -1, -1):
-        x[i] /= lower[i, 0]
-        for back in range(1, min(depth, i) + 1):
-            x[i - back] -= lower[i, back] * x[i]
-
-
-@njit(cache=True)
-def forward_solve(lower, x):
-    """Overwrite x (n,) by L^-1 x for a banded L (see :func:`back_solve`)."""
-    depth = lower.shape[1] - 1
-    for i in range(lower.shape[0]):
-        total = x[i]
-        for back in range(1, min(depth, i) + 1):
-            total -= lower[i, back] * x[i - back]
-        x[i] = total / lower[i, 0]
 
 
 @njit(cache=True)
@@ -344,17 +333,27 @@ def log_density(z, pack, size):
     ``size`` (7,) is what :func:`attribution.model.packing.lengths` returns.
     """
     given = given_of(pack, size)
-    count = len(given.centre)
+    count, gain = len(given.centre), size[0] + size[3] + 1
+    rate, last = gain + size[0], count - size[4] - 1
+    first, sd = last - size[2], given.prior[1, rate]
     raw, paths = z[count:].copy(), given.path_centre.copy()
     effects = given.centre + given.turned @ z[:count]
+    place, amount, middle = effects[rate], effects[first:last], given.centre[rate]
+    effects[rate], stretched = mediate(given.urge, sd, middle, given.centre[first:last], amount, place)
     raw -= given.lean @ z[:count]
+    post(given.brought, effects[rate] - middle, amount, raw)
     back_solve(given.lower, raw)
     paths += raw.reshape(paths.shape)
+    away, rise = effects[gain] - given.centre[gain], paths[:, 2] - given.path_centre[:, 2]
+    give_way(given.yielding, given.smooth, away, rise, paths)
     slope, by_paths = np.zeros(count), np.zeros(paths.shape)
-    total = _at_effects(given, size, effects, paths, slope, by_paths)
+    total = _at_effects(given, size, effects, paths, slope, by_paths) + stretched
+    slope[gain] += give_way_slope(given.yielding, given.smooth, away, rise, by_paths)
     out = np.empty(len(z))
-    by_raw = out[count:]
+    by_raw, by_amount = out[count:], slope[first:last]
     by_raw[:] = by_paths.ravel()
     forward_solve(given.lower, by_raw)
+    slope[rate] += post_slope(given.brought, effects[rate] - middle, amount, by_raw, by_amount)
+    slope[rate] = mediate_slope(given.urge, sd, middle, given.centre[first:last], amount, place, slope[rate], by_amount)
     out[:count] = given.turned.T @ slope - given.lean.T @ by_raw
     return total, out

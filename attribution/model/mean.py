@@ -204,6 +204,15 @@ def ad_columns(design: Design, layout: Frame, effects: np.ndarray, mass: np.ndar
     return np.concatenate([column, posts], axis=1)
 
 
+def post_columns(design: Design, layout: Frame) -> np.ndarray:
+    """Return (N, J): derivative of all expected counts by the posts that each airing brings; 0 without a mediator."""
+    columns = np.zeros(((len(design.regions) + design.fed) * len(design.mid), len(layout.kernel)))
+    if design.fed and (layout.prior_sd[layout.names["mediator"]] > 0).any():
+        posts = layout.kernel * design.feed_exposure[layout.lead] / design.width
+        columns[len(design.regions) * len(design.mid) :] = posts.T
+    return columns
+
+
 def differentiate(design: Design, layout: Frame, state: State, mean: Mean) -> Jacobian:
     """Return the derivatives of :func:`predict` at a state."""
     n_regions, n_bins = mean.base.shape

@@ -45,6 +45,10 @@ class Given(NamedTuple):
     path_centre: np.ndarray
     centre: np.ndarray
     turned: np.ndarray
+    yielding: np.ndarray
+    smooth: np.ndarray
+    urge: np.ndarray
+    brought: np.ndarray
 
 
 def shapes(size: Size) -> dict[str, tuple[int, ...]]:
@@ -59,7 +63,8 @@ def shapes(size: Size) -> dict[str, tuple[int, ...]]:
         "columns": (size.columns, t), "share": (j, r), "turn": (j, turns, r), "bend": (j, bends, t),
         "contrast": (r, r - 1), "node": (3, MODES), "coefficient": (MODES, s, j, COLUMNS), "basis": (j, COLUMNS, t),
         "prior": (2, total), "scale_sd": (SCALES, r - 1), "scale_weight": (SCALES,), "lower": (t * k, k + 1),
-        "lean": (t * k, total), "path_centre": (t, k), "centre": (total,), "turned": (total, total),
+        "lean": (t * k, total), "path_centre": (t, k), "centre": (total,), "turned": (total, total), "yielding": (t,),
+        "smooth": (t, 2), "urge": (j + 1, j), "brought": (t * k, j),
     }  # fmt: skip
 
 
@@ -121,11 +126,16 @@ def given_of(pack, size):
     path_centre, at = _cut(pack, at, t * k)
     centre, at = _cut(pack, at, p)
     turned, at = _cut(pack, at, p * p)
+    yielding, at = _cut(pack, at, t)
+    smooth, at = _cut(pack, at, 2 * t)
+    urge, at = _cut(pack, at, (j + 1) * j)
+    brought, at = _cut(pack, at, t * k * j)
     return Given(
         y.reshape(r, t), exposure.reshape(r, t), seen.reshape(r, t), feed, feed_exposure, posting, dispersion,
         decay.reshape(t, k), rate.reshape(t, k), loading.reshape(t, k), columns.reshape(c, t), share.reshape(j, r),
         turn.reshape(j, d, r), bend.reshape(j, b, t), contrast.reshape(r, r - 1), node.reshape(3, MODES),
         coefficient.reshape(MODES, s, j, COLUMNS), basis.reshape(j, COLUMNS, t), prior.reshape(2, p),
         scale_sd.reshape(SCALES, r - 1), scale_weight, lower.reshape(t * k, k + 1), lean.reshape(t * k, p),
-        path_centre.reshape(t, k), centre, turned.reshape(p, p),
+        path_centre.reshape(t, k), centre, turned.reshape(p, p), yielding, smooth.reshape(t, 2),
+        urge.reshape(j + 1, j), brought.reshape(t * k, j),
     )  # fmt: skip

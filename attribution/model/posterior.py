@@ -14,8 +14,10 @@ of the bank's. Everything that changes is ``pm.Data``: one compilation serves ev
 
 from __future__ import annotations
 
+import hashlib
 import time
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -28,6 +30,7 @@ from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
 from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_default_op_cache_key
 
+from attribution.model import bending, density, packing, padded
 from attribution.model.density import log_density
 from attribution.model.mean import LEAST_FACTOR
 from attribution.model.packing import lengths, packed, shapes
@@ -39,10 +42,19 @@ if TYPE_CHECKING:
     from attribution.model.padded import Problem
 
 
-class Density(Op):
-    """The log density of :func:`model` and its gradient, worked out by hand (density.py)."""
+WRITTEN = (bending, density, packing, padded)
+"""What the density is written in."""
 
-    __props__ = ()
+
+class Density(Op):
+    """The log density of :func:`model` and its gradient, worked out by hand (density.py).
+
+    What is compiled is kept on disk under its properties: the text of the density is one of them, so that another
+    version of it is never answered by the last.
+    """
+
+    __props__ = ("text",)
+    text = hashlib.sha256(b"".join(Path(str(m.__file__)).read_bytes() for m in WRITTEN)).hexdigest()
 
     def make_node(self, z: Any, pack: Any, lengths: Any) -> Apply:
         """Take coordinates (n,), a packed problem and its lengths; return log density and gradient (n,)."""
@@ -73,11 +85,11 @@ class Density(Op):
 @register_funcify_default_op_cache_key(Density)
 def _numba_density(op: Density, node: Any, **_: Any) -> Any:
     @numba_njit
-    def density(z, pack, lengths):
+    def evaluate(z, pack, lengths):
         value, slope = log_density(z, pack, lengths)
         return np.asarray(value), slope
 
-    return density
+    return evaluate
 
 
 def wandering_logp(value: Any, decay: Any, rate: Any) -> Any:
@@ -179,7 +191,7 @@ def model(problem: Problem) -> pm.Model:
     return built
 
 
-WHITENING = ("lower", "lean", "path_centre", "centre", "turned")
+WHITENING = ("lower", "lean", "path_centre", "centre", "turned", "yielding", "smooth", "urge", "brought")
 """The arrays that are no part of the model: the coordinates that it is sampled in."""
 
 DIMS: dict[str, tuple[str, ...]] = {

@@ -28,8 +28,7 @@ import attribution
 from attribution.analysis import analyze
 from attribution.model import posterior
 from attribution.model.climb import climb
-from attribution.model.coordinates import effects_at, kernel_weights, problem
-from attribution.model.density import back_solve
+from attribution.model.coordinates import effects_at, kernel_weights, paths_at, problem
 from attribution.model.diagnosis import split_rhat
 from attribution.model.families import Family, families
 from attribution.model.fit import rough
@@ -119,7 +118,7 @@ def ranks(number: int, truth: dict[str, np.ndarray], *, plant: str) -> dict[str,
     z = chain.z[:, ::THIN].reshape(-1, chain.z.shape[-1])
     effects = effects_at(own, z)
     inside = design.inside(0)
-    paths = np.array([_surge(own, row) for row in z])[:, : len(inside)]
+    paths = np.array([paths_at(own, row)[: len(inside), 2] for row in z])
     modes, shapes = kernel_weights(own.data, effects["lag"], effects["shape"])
     within = own.data["within"].reshape(modes.shape[-1], shapes.shape[-1])
     amount = effects["amount"][:, 0] * np.einsum("dg,ds,gs->d", modes, shapes, within)
@@ -135,14 +134,6 @@ def ranks(number: int, truth: dict[str, np.ndarray], *, plant: str) -> dict[str,
         "divergences": float(chain.stats["diverging"].sum()),
         "rhat": float(split_rhat(chain.z).max()),
     }
-
-
-def _surge(own: Problem, z: np.ndarray) -> np.ndarray:
-    """Return the path of the surge at coordinates z (n,)."""
-    count = len(own.data["centre"])
-    raw = z[count:] - own.data["lean"] @ (own.data["turned"] @ z[:count])
-    back_solve(own.data["lower"], raw)
-    return (own.data["path_centre"] + raw.reshape(own.data["path_centre"].shape))[:, 2]
 
 
 def _mixes(
