@@ -65,11 +65,12 @@ class Workload:
 
 
 def workload(
-    seed: int, *, seconds: int = 20, eps: int = 700, faults: Faults | None = None, tick_s: float = 0.1
-) -> Workload:
-    """Draw a workload; equal seeds give equal ones."""
+    seed: int, *, seconds: int = 20, eps: int = 700, faults: Faults | None = None, tick_s: float = 0.1,
+    begin: int = BEGIN,
+) -> Workload:  # fmt: skip
+    """Draw a workload that begins at a moment (ns); equal seeds and moments give equal ones."""
     faults, rng = faults or Faults(), np.random.default_rng(seed)
-    batch, epoch = _sent(rng, seconds * eps, seconds)
+    batch, epoch = _sent(rng, seconds * eps, seconds, begin)
     source = batch.source.astype(int)
     skew = np.zeros(len(LABELS.sources))
     skew[0] = faults.skew_s * rng.choice([-1, 1])
@@ -87,7 +88,7 @@ def workload(
     delay = (rng.random(len(again)) * 1.5 * faults.late_s * SECOND).astype(np.int64)
     index = np.r_[np.flatnonzero(~never), again]
     frames, copies, poisoned = _framed(
-        rng, batch, epoch, index, np.r_[arrival[~never], arrival[again] + delay], faults, tick_s
+        rng, batch, epoch, index, np.r_[arrival[~never], arrival[again] + delay], faults, tick_s, begin
     )
     sent = np.column_stack([batch.time // SECOND, batch.region, batch.channel, batch.device, batch.kind])[~never]
     rows, many = np.unique(sent, axis=0, return_counts=True)
@@ -98,7 +99,7 @@ def workload(
     return Workload(frames=frames, truth=truth, never=int(never.sum()), repeats=len(again) + copies, poisoned=poisoned)
 
 
-def _sent(rng: np.random.Generator, n: int, seconds: int) -> tuple[EventBatch, np.ndarray]:
+def _sent(rng: np.random.Generator, n: int, seconds: int, begin: int) -> tuple[EventBatch, np.ndarray]:
     """Events in the order of their times, numbered at their source from 1 in each epoch; (n,) epochs."""
     lapse = np.sort(rng.integers(0, seconds * SECOND, n))
     source = rng.integers(0, len(LABELS.sources), n).astype(np.uint16)
@@ -109,7 +110,7 @@ def _sent(rng: np.random.Generator, n: int, seconds: int) -> tuple[EventBatch, n
             mine = (source == s) & (epoch == e)
             seq[mine] = np.arange(1, mine.sum() + 1, dtype=np.uint64)
     batch = EventBatch(
-        time=BEGIN + lapse,
+        time=begin + lapse,
         seq=seq,
         source=source,
         region=(source % 4).astype(np.uint16),
@@ -124,10 +125,10 @@ def _sent(rng: np.random.Generator, n: int, seconds: int) -> tuple[EventBatch, n
 
 def _framed(
     rng: np.random.Generator, batch: EventBatch, epoch: np.ndarray, index: np.ndarray, arrival: np.ndarray,
-    faults: Faults, tick_s: float,
+    faults: Faults, tick_s: float, begin: int,
 ) -> tuple[list[tuple[int, bytes]], int, int]:  # fmt: skip
     """One frame a source and tick; some come twice, some are damaged the first time. Counts both."""
-    tick = (arrival - BEGIN) // round(tick_s * SECOND)
+    tick = (arrival - begin) // round(tick_s * SECOND)
     order = np.lexsort((arrival, epoch[index], batch.source[index], tick))
     index, arrival, tick = index[order], arrival[order], tick[order]
     key = np.column_stack([tick, batch.source[index], epoch[index]])
