@@ -102,9 +102,9 @@ def locking(feed: Watch, now: Look) -> None:
         st.html(panels.lead(f"▲ {st.session_state['live-refused']}"))
 
 
-def acknowledging(alerts: list[integrity.Alert]) -> None:
-    """Offer to acknowledge what waits."""
-    if alerts and st.button(f"Acknowledge {len(alerts)}", key="press-acknowledge"):
+def acknowledging(alerts: list[integrity.Alert], *, place: str = "panel") -> None:
+    """Offer to acknowledge what waits; ``place`` tells two such buttons apart."""
+    if alerts and st.button(f"Acknowledge {len(alerts)}", key=f"press-acknowledge-{place}"):
         seat.acknowledged().update(alert.key for alert in alerts)
         st.rerun()
 
@@ -187,4 +187,4 @@ def _all_alerts(feed: Watch) -> None:
     ]
     told = html_table(("Time", "Kind", "What", "State"), rows, words=True) if rows else "<p>No alert so far.</p>"
     st.html(f'<div class="ec">{told}</div>')
-    acknowledging([alert for alert in every if alert.key in left])
+    acknowledging([alert for alert in every if alert.key in left], place="dialog")

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 KINDS = ("data", "clock", "model", "decision")
 """Kinds of alert: what was counted, which clock, the model itself, and a verdict that became another."""
+BEGUN = ": no data → undecided"
+"""The change of word that every airing makes when it begins."""
 PARTITIONS = 1
 """This engine is one process with one partition."""
 UNSOUND = 0.999
@@ -37,14 +39,14 @@ class Alert(NamedTuple):
 def alerts(look: Look) -> list[Alert]:
     """Return every alert so far, newest first.
 
-    Changes of a verdict are decisions; the first word of an airing before it is on the air is none.
+    A verdict that became another is a decision; that an airing has begun is none.
     """
     found = []
     for entry in look.log:
         kind = entry.text.partition(":")[0]
         if entry.kind == "ALERT":
             found.append(Alert(kind if kind in KINDS else "data", entry))
-        elif entry.kind == "MODEL_UPDATE":
+        elif entry.kind == "MODEL_UPDATE" and BEGUN not in entry.text:
             found.append(Alert("decision", entry))
     return found
 

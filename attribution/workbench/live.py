@@ -11,7 +11,7 @@ from attribution.reports import explanation
 from attribution.workbench import actions, analyse, because, cards, integrity, matrix, panels, seat, transport
 from attribution.workbench.event import View, view
 from attribution.workbench.keys import listener
-from attribution.workbench.live_style import SHEET
+from attribution.workbench.live_style import sheet
 from attribution.workbench.shell import mode, plain_markdown
 from attribution.workbench.watch import Watch
 
@@ -47,7 +47,7 @@ def show() -> None:
         feed = watch(wanted)
     feed.look()
     seat.arrive(feed)
-    st.html(SHEET)
+    st.html(sheet(mode()))
     st.html(listener(), unsafe_allow_javascript=True)
     transport.bar(feed)
     if seat.depth() == "present":

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+def sheet(mode: str) -> str:
+    """Return the style element; popovers and dialogs hang outside the page, and are told its mode here."""
+    return SHEET.replace("MODE", mode)
+
+
 SHEET = """<style>
+body{color-scheme:MODE}
 .st-key-transport{align-items:center;gap:.5rem 1rem;min-height:2.1rem}
 .st-key-transport .stButton button,.st-key-transport [data-testid=stPopoverButton]{min-height:1.9rem;
  padding:.1rem .75rem}
@@ -32,11 +38,12 @@ SHEET = """<style>
 [class*=st-key-how-] button{width:1.25rem;height:1.25rem;min-height:0!important;padding:0!important;overflow:hidden;
  border-radius:50%;background:transparent;border:1px solid var(--line)}
 [class*=st-key-how-] button:hover,[class*=st-key-how-] button:focus-visible{border-color:var(--counterfactual)}
-[class*=st-key-how-] button [data-testid=stIconMaterial],[class*=st-key-how-] button svg{display:none}
+[class*=st-key-how-] button div[aria-hidden=true]{display:none}
 [class*=st-key-how-] button p{font:400 .7rem/1.15rem var(--mono)!important;color:var(--muted);width:.62em;
  overflow:hidden;
  white-space:nowrap;text-overflow:clip}
-[class*=st-key-how-] button>div{gap:0;justify-content:center}
+[class*=st-key-how-] button div{gap:0;justify-content:center;text-align:center}
+[class*=st-key-how-] button>div{width:100%}
 [class*=st-key-head-]{flex-wrap:nowrap;align-items:center;gap:.5rem}
 [class*=st-key-head-]>*:first-child{flex:1 1 auto;min-width:0}
 .st-key-herotools{flex-wrap:nowrap;align-items:center}
@@ -122,6 +129,10 @@ SHEET = """<style>
 .story .told{font:400 clamp(1.1rem,1.6vw,1.6rem)/1.4 var(--prose);max-width:52ch;margin:0}
 .dots{display:flex;gap:.5rem;margin-top:1.2rem}.dots i{width:2.2rem;height:4px;background:var(--line)}
 .dots i.on{background:var(--effect)}
+.st-key-main [data-testid=stColumn]>[data-testid=stVerticalBlock]{height:100%}
+.st-key-main [data-testid=stColumn]>[data-testid=stVerticalBlock]>[data-testid=stLayoutWrapper]:last-child{flex:1 1 auto}
+.st-key-main [data-testid=stColumn] :is(.st-key-log,.st-key-hero,.st-key-regions,.st-key-evidence,[class*=st-key-panel-]){
+ flex:1 1 auto}
 @media(max-width:1180px){
  .st-key-kpis{grid-template-columns:repeat(3,minmax(0,1fr))}
  .st-key-matrix{grid-template-columns:minmax(0,1fr)}.protocol{grid-template-columns:repeat(2,minmax(0,1fr))}
