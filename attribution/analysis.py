@@ -21,7 +21,7 @@ from attribution.checks import preflight
 from attribution.counts import masked
 from attribution.crowds import GROUPS, answer_schedule, crowded, with_whole
 from attribution.faults import clock_sd
-from attribution.frames import bins, together_frame
+from attribution.frames import REGIONAL, bins, regional_frame, together_frame
 from attribution.jobs import Given, job
 from attribution.model import design as designs
 from attribution.model import fit as fast
@@ -59,6 +59,7 @@ FRAMES = {
     "money": "airing what value lower upper status",
     "bounds": "airing loss lower upper",
     "together": "airing other correlation incremental lower upper",
+    "regional": REGIONAL,
 }
 """Columns of the tables beside the answer, also where they hold no row."""
 
@@ -100,6 +101,9 @@ class Analysis:
         airing, loss, lower, upper: the incremental if a loss that nobody counted were that large; no row without one.
     together
         airing, other, correlation, incremental, lower, upper: pairs that cannot be told apart, and their sum.
+    regional
+        airing, region, exposed, counterfactual, incremental and lift with their intervals: each region in the airing's
+        window; no row where no region was spared, for its parts cannot be told apart.
     groups
         dimension, category, airings, incremental, lower, upper, p, verdict: the sums of a dense schedule, the whole
         first, then by creative, network, daypart and spend band, each against shifted placebo schedules; no rows where
@@ -129,6 +133,7 @@ class Analysis:
     money: pd.DataFrame
     bounds: pd.DataFrame
     together: pd.DataFrame
+    regional: pd.DataFrame
     groups: pd.DataFrame
     verdicts: tuple[Verdict, ...]
     verdict: Verdict
@@ -317,12 +322,13 @@ def _fitted(
     answers = {
         int(a): answer(counts, airings.iloc[a], settings, fit, middle, j, told) for j, a in enumerate(design.airings)
     }
-    pairs = together_frame([str(airings["airing"].iloc[a]) for a in design.airings], fit, settings)
-    return {a: _with_pairs(found, pairs) for a, found in answers.items()}, frames
+    names = [str(airings["airing"].iloc[a]) for a in design.airings]
+    pairs, regional = together_frame(names, fit, settings), regional_frame(names, design, parts, settings)
+    return {a: _with_pairs(found, pairs, regional) for a, found in answers.items()}, frames
 
 
-def _with_pairs(found: Answer, pairs: pd.DataFrame) -> Answer:
-    """Add to an answer the pairs that its airing cannot be told apart from; each pair's row stands once."""
+def _with_pairs(found: Answer, pairs: pd.DataFrame, regional: pd.DataFrame) -> Answer:
+    """Add to an answer its regions, and the pairs that its airing cannot be told apart from; each pair stands once."""
     name = found.row["airing"]
     mine = pairs[(pairs["airing"] == name) | (pairs["other"] == name)]
     said = [
@@ -332,7 +338,8 @@ def _with_pairs(found: Answer, pairs: pd.DataFrame) -> Answer:
     ]
     return found._replace(
         verdict=annotated(found.verdict, against=said),
-        frames=found.frames | {"together": mine[mine["airing"] == name]},
+        frames=found.frames
+        | {"together": mine[mine["airing"] == name], "regional": regional[regional["airing"] == name]},
     )
 
 

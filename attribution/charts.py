@@ -26,6 +26,7 @@ from attribution.plotted import (
     near,
     rate_unit,
     records,
+    response_frames,
     scattered,
     velocity_frames,
 )
@@ -101,7 +102,7 @@ def evidence(result: Analysis, *, mode: str = "light") -> Layers:
 
 def amount(result: Analysis, *, mode: str = "light") -> Layers:
     """Incremental conversions so far at each look, of the leading airing, with the interval that holds at all looks."""
-    return _with_data(_amount_layers(mode).properties(width=420, height=200), amount_frames(result), mode)
+    return _with_data(_amount_layers(mode), amount_frames(result), mode)
 
 
 def response(result: Analysis, *, airing: str | None = None, mode: str = "light") -> Layers:
@@ -116,29 +117,10 @@ def response(result: Analysis, *, airing: str | None = None, mode: str = "light"
     mode
         ``"light"`` or ``"dark"``.
     """
-    airing = leading_airing(result) if airing is None else known_airing(result, airing)
-    colours = palette(mode)
     if result.kernel.empty:
         raise ValueError("the analysis has no response to draw: every airing lies outside the data, or has not begun")
-    kernel = result.kernel[result.kernel["airing"] == airing]
-    kernel = kernel.assign(density=kernel["density"] * 100, lower=kernel["lower"] * 100, upper=kernel["upper"] * 100)
-    row = result.table[result.table["airing"] == airing]
-    peak = pd.DataFrame({"lag_s": row["response_peak"].astype(float)}).dropna()
-    peak["text"] = [f"peak {value:.0f} s" for value in peak["lag_s"]]
-    x = alt.X("lag_s:Q", title="seconds from delivered exposure to conversion", scale=alt.Scale(nice=False))
-    base = alt.Chart(alt.NamedData("kernel")).encode(x=x)
-    band = base.mark_area(color=colours.effect, opacity=0.28).encode(
-        y=alt.Y("lower:Q", title="% of the response per second"), y2="upper:Q"
-    )
-    line = base.mark_line(color=colours.observed, strokeWidth=1.6).encode(y="density:Q")
-    mark = alt.Chart(alt.NamedData("peak"))
-    rule = mark.mark_rule(color=colours.muted, strokeDash=[2, 2]).encode(x="lag_s:Q")
-    label = mark.mark_text(align="left", dx=5, dy=6, color=colours.ink).encode(
-        x="lag_s:Q", y=alt.value(0), text="text:N"
-    )
-    chart = alt.layer(band, line, rule, label).properties(width=420, height=200)
-    columns = ["lag_s", "density", "lower", "upper"]
-    return _with_data(chart, {"kernel": kernel[columns], "peak": peak}, mode)
+    airing = leading_airing(result) if airing is None else known_airing(result, airing)
+    return _with_data(_response_layers(mode), response_frames(result, airing), mode)
 
 
 def airings(result: Analysis, *, mode: str = "light") -> Layers:
@@ -214,25 +196,13 @@ def amount_spec(mode: str) -> dict[str, Any]:
     return _configured(_amount_layers(mode).properties(width="container", height=190), mode).to_dict()
 
 
+@cache
+def response_spec(mode: str) -> dict[str, Any]:
+    """Compile the response chart once per mode; its data sets are what :func:`response_frames` returns."""
+    return _configured(_response_layers(mode).properties(width="container", height=190), mode).to_dict()
+
+
 # ----------------------------------------------------------------------------------------------------------- the layers
-
-
-def _amount_layers(mode: str) -> Layers:
-    colours = palette(mode)
-    x = alt.X(
-        "lag_s:Q",
-        title="seconds since the airing began",
-        scale=alt.Scale(nice=False, domain=_moving("data('window')[{}].lag_s")),
-        axis=alt.Axis(tickCount=6),
-    )
-    scale = alt.Scale(nice=False, zero=False, domain=_moving("data('window')[{}].count"))
-    y = alt.Y("lower:Q", title="incremental so far", scale=scale, axis=alt.Axis(tickCount=5))
-    frame = alt.Chart(alt.NamedData("window")).mark_point(opacity=0).encode(x=x, y=alt.Y("count:Q", scale=scale))
-    zero = alt.Chart(alt.NamedData("zero")).mark_rule(color=colours.muted).encode(y="zero:Q")
-    base = alt.Chart(alt.NamedData("amount")).encode(x=x)
-    band = base.mark_area(color=colours.effect, opacity=0.28).encode(y=y, y2="upper:Q")
-    line = base.mark_line(color=colours.observed, strokeWidth=1.6).encode(y="incremental:Q")
-    return alt.layer(frame, band, zero, line)
 
 
 def _velocity_layers(mode: str, unit: tuple[str, float], *, key: bool) -> Layers:
@@ -359,6 +329,40 @@ def _evidence_layers(mode: str) -> Layers:
     below = ending.transform_filter("datum.late").mark_text(align="right", dx=-4, dy=10, color=colours.muted)
     layers = [frame, rule, named, others, thin, after, below, leading, dot, words]
     return alt.layer(*layers).properties(width=860, height=200)
+
+
+def _amount_layers(mode: str) -> Layers:
+    colours = palette(mode)
+    x = alt.X(
+        "lag_s:Q",
+        title="seconds since the airing began",
+        scale=alt.Scale(nice=False, domain=_moving("data('window')[{}].lag_s")),
+        axis=alt.Axis(tickCount=6),
+    )
+    scale = alt.Scale(nice=False, zero=False, domain=_moving("data('window')[{}].count"))
+    y = alt.Y("lower:Q", title="incremental so far", scale=scale, axis=alt.Axis(tickCount=5))
+    frame = alt.Chart(alt.NamedData("window")).mark_point(opacity=0).encode(x=x, y=alt.Y("count:Q", scale=scale))
+    zero = alt.Chart(alt.NamedData("zero")).mark_rule(color=colours.muted).encode(y="zero:Q")
+    base = alt.Chart(alt.NamedData("amount")).encode(x=x)
+    band = base.mark_area(color=colours.effect, opacity=0.28).encode(y=y, y2="upper:Q")
+    line = base.mark_line(color=colours.observed, strokeWidth=1.6).encode(y="incremental:Q")
+    return alt.layer(frame, band, zero, line).properties(width=420, height=200)
+
+
+def _response_layers(mode: str) -> Layers:
+    colours = palette(mode)
+    x = alt.X("lag_s:Q", title="seconds from delivered exposure to conversion", scale=alt.Scale(nice=False))
+    base = alt.Chart(alt.NamedData("kernel")).encode(x=x)
+    band = base.mark_area(color=colours.effect, opacity=0.28).encode(
+        y=alt.Y("lower:Q", title="% of the response per second"), y2="upper:Q"
+    )
+    line = base.mark_line(color=colours.observed, strokeWidth=1.6).encode(y="density:Q")
+    peak = alt.Chart(alt.NamedData("peak"))
+    rule = peak.mark_rule(color=colours.muted, strokeDash=[2, 2]).encode(x="lag_s:Q")
+    label = peak.mark_text(align="left", dx=5, dy=6, color=colours.ink).encode(
+        x="lag_s:Q", y=alt.value(0), text="text:N"
+    )
+    return alt.layer(band, line, rule, label).properties(width=420, height=200)
 
 
 def _with_data(chart: Layers, frames: dict[str, pd.DataFrame], mode: str) -> Layers:

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 TOGETHER_CORRELATION = 0.8
 """Two airings whose incrementals are correlated beyond this (either way) are told together (methods, section 7)."""
 
+REGIONAL = (
+    "airing region exposed counterfactual incremental incremental_lower incremental_upper lift lift_lower lift_upper"
+)
+"""Columns of what each region adds."""
+
 ONSET = 0.05
 """Share of the responses that have come at the onset of the causal gap."""
 
@@ -143,6 +148,25 @@ def bounds_frame(name: str, loss: float, lower: float, upper: float) -> pd.DataF
     """Return the worst-case interval where a loss is unknown; no row where every loss is known."""
     rows = [(name, loss, lower, upper)] if np.isfinite(loss) else []
     return pd.DataFrame(rows, columns=["airing", "loss", "lower", "upper"])
+
+
+def regional_frame(names: list[str], design: Design, parts: Parts, settings: Settings) -> pd.DataFrame:
+    """Return what each region adds in each airing's window: mean and quantiles of the draws of the window's sums.
+
+    Where responses overlap it is what all airings of the group add in that window. A region without the ad adds 0.
+    """
+    tails = [settings.alpha / 2, 1 - settings.alpha / 2]
+    rows = []
+    for j, name in enumerate(names):
+        inside = design.inside(j)
+        without, ad = parts.counterfactual @ inside, parts.ad @ inside
+        ratio = ad / np.maximum(without, 1e-9)
+        ends, lift = np.quantile(ad, tails, axis=0), np.quantile(ratio, tails, axis=0)
+        for r, region in enumerate(design.regions):
+            amount = (without[:, r].mean(), ad[:, r].mean(), ends[0, r], ends[1, r])
+            share = (ratio[:, r].mean(), lift[0, r], lift[1, r])
+            rows.append((name, region, bool(design.share[j, r] > 0), *amount, *share))
+    return pd.DataFrame(rows, columns=REGIONAL.split())
 
 
 def together_frame(names: list[str], fit: fast.Fit, settings: Settings) -> pd.DataFrame:

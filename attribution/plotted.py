@@ -135,6 +135,16 @@ def amount_frames(result: Analysis) -> dict[str, pd.DataFrame]:
     return {"amount": amount, "zero": pd.DataFrame({"zero": [0.0]}), "window": window}
 
 
+def response_frames(result: Analysis, airing: str) -> dict[str, pd.DataFrame]:
+    """Build the data sets of the response chart of one airing: % of the response a second, and its peak."""
+    kernel = result.kernel[result.kernel["airing"] == airing]
+    shares = {name: kernel[name] * 100 for name in ("density", "lower", "upper")}
+    row = result.table[result.table["airing"] == airing]
+    peak = pd.DataFrame({"lag_s": row["response_peak"].astype(float)}).dropna()
+    peak["text"] = [f"peak {value:.0f} s" for value in peak["lag_s"]]
+    return {"kernel": kernel.assign(**shares)[["lag_s", "density", "lower", "upper"]], "peak": peak}
+
+
 def _looks(result: Analysis) -> pd.DataFrame:
     """Return every look with seconds since its airing began, and whether that airing leads; unknown columns unknown."""
     columns = ["airing", "time", "log_e", "joint_log_e", "incremental", "lower", "upper"]

@@ -42,6 +42,9 @@ class MadeAnalysis:
     bounds: pd.DataFrame = field(default_factory=pd.DataFrame)
     together: pd.DataFrame = field(default_factory=pd.DataFrame)
     groups: pd.DataFrame = field(default_factory=pd.DataFrame)
+    regional: pd.DataFrame = field(default_factory=pd.DataFrame)
+    worlds: pd.DataFrame = field(default_factory=pd.DataFrame)
+    given: Any = None
     plan_notes: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     settings: Settings = field(default_factory=Settings)
@@ -93,6 +96,10 @@ def make_analysis(*, airings: int = 2, bins: int = 600, width_s: float = 1.0, na
     table["iroas"], table["iroas_lower"], table["iroas_upper"] = 3.14, 2.5, 3.8
     table["roi"], table["roi_lower"], table["roi_upper"] = 0.57, 0.2, 0.9
     table["minimum_detectable_lift"] = 0.06
+    regional = pd.DataFrame({"airing": names, "region": "north", "exposed": True, "counterfactual": 5400.0})
+    for name in ("incremental", "lift"):
+        for end in ("", "_lower", "_upper"):
+            regional[f"{name}{end}"] = table[f"{name}{end}"].to_numpy()
     table["rung"], table["verdict"] = 3, ["caused", *["undecided"] * airings][:airings]
     reasons = pd.DataFrame(
         [(n, c, "fewer than 79 comparable moments") for n in names for c in ("placebo_p", "placebos")],
@@ -140,7 +147,11 @@ def make_analysis(*, airings: int = 2, bins: int = 600, width_s: float = 1.0, na
         verdicts=verdicts,
         verdict=verdicts[0],
         reasons=reasons,
-        airings=pd.DataFrame({"airing": names, "start": starts, "length_s": 30.0, "regions": "north"}),
+        regional=regional,
+        airings=pd.DataFrame(
+            {"airing": names, "start": starts, "length_s": 30.0, "regions": "north"}
+            | dict.fromkeys(("spend", "value", "margin"), np.nan)
+        ),
         as_of=START + pd.Timedelta(seconds=bins * width_s),
     )
 

@@ -4,29 +4,43 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-import numpy as np
 import pandas as pd
 
 import attribution as at
-from attribution.model.design import window_seconds
+from attribution import health
 from attribution.reports import reason
+from attribution.workbench import sight
 
 if TYPE_CHECKING:
-    from attribution.scenarios import Scenario
+    from collections.abc import Mapping
+
+    from attribution.forecast import Forecast
+    from attribution.planning import Plan
     from attribution.stream.engine import Metrics, Snapshot
+    from attribution.stream.lags import Lag
     from attribution.stream.notices import LogEntry
     from attribution.verdict import Verdict
 
 STALE_S = 20.0
 """An answer that lies so far behind the feed is called stale."""
-AGO_MIN = 15
-"""The audience is compared with what it was so many minutes ago."""
 SHOWN_S = 660.0
 """The velocity chart shows so many seconds."""
-NOW_S = 10
-"""Rates called "now" are means over so many seconds."""
+
+
+class Event(Protocol):
+    """What a page says of an event: a scenario has it, and a described event."""
+
+    @property
+    def title(self) -> str:
+        """What is on the air."""
+        ...
+
+    @property
+    def advertiser(self) -> str:
+        """Whose ad it is."""
+        ...
 
 
 class Revealed(NamedTuple):
@@ -67,6 +81,12 @@ class Answer:
         Airings whose window is over and reported.
     trouble
         Why the model stopped; empty while it runs.
+    plan
+        What was locked; None while nothing is.
+    seconds
+        How long the last analysis took.
+    health
+        Parts of the model's health at the latest analysis.
     """
 
     result: at.Analysis | None = None
@@ -77,15 +97,9 @@ class Answer:
     log: tuple[LogEntry, ...] = ()
     finished: tuple[Revealed, ...] = ()
     trouble: str = ""
-
-
-class Upcoming(NamedTuple):
-    """The next airing of the schedule, and the moment from which it is counted down."""
-
-    name: str
-    start: pd.Timestamp
-    length_s: float
-    since: pd.Timestamp
+    plan: Plan | None = None
+    seconds: float = math.nan
+    health: tuple[health.Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,11 +126,35 @@ class Look:
         Conversions a bin in the exposed regions, for the chart.
     rate_now, rate_peak, expected_now
         Conversions a second: now, the highest on the chart, and what is expected now without the ad.
+    chance
+        P(ROI > 0), given the model; NaN where spend, value or margin are unknown.
+    gap
+        Median seconds from seeing the ad to the onset, the mode and the mean of the response.
+    counted
+        Conversions of the current airing's window where the ad was seen; NaN where unknown.
+    split
+        Expected conversions of the current airing's window by what they come from.
     regions
-        A row a region: traffic, exposed, observed, counterfactual with band, difference, over ``span_words``.
+        A row a region, as :func:`attribution.workbench.sight.regions` returns it.
+    audience
+        Viewers over the last minutes, for a small line.
+    forecast
+        When the next break comes, where no airing is on the schedule.
+    health
+        Parts of the model's health.
+    clock_sd
+        How well the clocks of airings and conversions agree, s (sd); NaN before the first analysis.
+    heard
+        Share of the seconds since the engine began whose count is known.
+    lost
+        Conversions that events lost in the window would have been; they are put right in the answer.
+    plan
+        What was locked; None while nothing is.
+    seconds
+        How long the latest analysis took.
     """
 
-    event: Scenario
+    event: Event
     now: pd.Timestamp
     state: str
     model_state: str
@@ -130,18 +168,36 @@ class Look:
     row: dict[str, Any] | None
     past: list[dict[str, tuple[float, float, float]]]
     viewers: tuple[float, float, int]
-    upcoming: Upcoming | None
+    upcoming: sight.Upcoming | None
     airings: pd.DataFrame
     observed: pd.DataFrame
     span: tuple[pd.Timestamp, pd.Timestamp]
     rate_now: float
     rate_peak: float
     expected_now: float
+    chance: float
+    gap: dict[str, float]
+    counted: float
+    split: dict[str, float]
     regions: pd.DataFrame
-    span_words: str
+    audience: tuple[float, ...]
+    forecast: Forecast | None
+    health: tuple[health.Part, ...]
+    clock_sd: float
+    heard: float
+    lost: float
+    plan: Plan | None
+    seconds: float
     log: list[LogEntry]
     finished: tuple[Revealed, ...]
     trouble: str
+
+    @property
+    def change(self) -> str:
+        """Say what the current airing's last change of word was, with the evidence then; empty before any."""
+        name = "" if self.row is None else str(self.row["airing"])
+        told = (entry.text for entry in self.log if entry.kind == "MODEL_UPDATE" and entry.text.startswith(f"{name}: "))
+        return next((text.removeprefix(f"{name}: ") for text in told if name), "")
 
     @property
     def counting(self) -> str:
@@ -161,7 +217,9 @@ class Look:
         return reason(self.result, str(self.row["airing"]), column) or "not computed for this airing"
 
 
-def look(event: Scenario, settings: at.Settings, snapshot: Snapshot, answer: Answer) -> Look:
+def look(
+    event: Event, settings: at.Settings, snapshot: Snapshot, answer: Answer, lags: Mapping[str, Lag] | None = None
+) -> Look:
     """Put together what the page shows.
 
     Parameters
@@ -174,16 +232,17 @@ def look(event: Scenario, settings: at.Settings, snapshot: Snapshot, answer: Ans
         Of the engine.
     answer
         Of the model loop.
+    lags
+        How late each region's events arrive.
     """
     result, now = answer.result, snapshot.now
     span = (now - pd.Timedelta(seconds=SHOWN_S), now)
-    row = _current(result)
+    row = sight.current(result)
     name = None if row is None else row["airing"]
-    reached = _reached(snapshot, row)
-    observed = _observed(snapshot, span, reached)
-    regions, words = _regions(result, row, snapshot, reached)
+    reached = sight.reached(snapshot, row)
+    observed = sight.observed(snapshot, span, reached)
     rate = observed["observed"] / observed["width_s"]
-    log = sorted([*snapshot.log, *answer.log], key=lambda entry: entry.time, reverse=True)
+    audience, upcoming = sight.audience(snapshot.audience), sight.upcoming(snapshot.airings, now, span[0])
     verdict = None if result is None else result.verdict
     if result is not None and name is not None:
         verdict = next(v for v in result.verdicts if v.airing == name)
@@ -197,31 +256,43 @@ def look(event: Scenario, settings: at.Settings, snapshot: Snapshot, answer: Ans
         verdict=verdict,
         first=answer.first,
         changed=answer.changed.get(name) if name else None,
-        passed_s=_passed(result, row),
+        passed_s=sight.passed(result, row),
         settings=settings,
         row=row,
         past=[p.figures for p in answer.past if p.airing == name],
-        viewers=_viewers(snapshot.audience, now),
-        upcoming=_upcoming(snapshot.airings, now, span[0]),
+        viewers=sight.viewers(audience, now),
+        upcoming=upcoming,
         airings=snapshot.airings,
         observed=observed,
         span=span,
-        rate_now=float(rate.tail(NOW_S).mean()) if len(rate) else math.nan,
+        rate_now=float(rate.tail(sight.NOW_S).mean()) if len(rate) else math.nan,
         rate_peak=float(rate.max()) if len(rate) else math.nan,
-        expected_now=_expected(result),
-        regions=regions,
-        span_words=words,
-        log=log,
+        expected_now=sight.expected(result),
+        chance=sight.chance(result, row),
+        gap=sight.gap(result, row),
+        counted=sight.counted(result, row),
+        split=sight.split(result, row),
+        regions=sight.regions(result, row, snapshot, reached, lags or {}),
+        audience=tuple(audience[audience.index > now - pd.Timedelta(minutes=sight.AGO_MIN)]),
+        forecast=None if upcoming is not None else sight.foretold(snapshot),
+        health=answer.health or health.parts(None, snapshot.counts),
+        clock_sd=_clock_sd(result),
+        heard=sight.heard(snapshot),
+        lost=sight.lost(snapshot, row, reached),
+        plan=answer.plan,
+        seconds=answer.seconds,
+        log=sorted([*snapshot.log, *answer.log], key=lambda entry: entry.time, reverse=True),
         finished=answer.finished,
         trouble=snapshot.error or answer.trouble,
     )
 
 
-def windows(result: at.Analysis) -> np.ndarray:
-    """Return the seconds after the start of each airing in which its conversions are summed."""
-    lengths = result.airings.set_index("airing")["length_s"].reindex(result.table["airing"]).to_numpy(float)
-    step = float(result.total["width_s"].min()) if len(result.total) else 1.0
-    return window_seconds(result.settings, lengths, step)
+def _clock_sd(result: at.Analysis | None) -> float:
+    """Return the sd of the offset between the two clocks, as the data or the settings say it."""
+    if result is None or result.given is None:
+        return math.nan
+    known = result.given.choices.clock_sd
+    return math.nan if known is None else float(known)
 
 
 def _model_state(answer: Answer, snapshot: Snapshot) -> str:
@@ -234,90 +305,3 @@ def _model_state(answer: Answer, snapshot: Snapshot) -> str:
     if behind >= STALE_S:
         return "STALE"
     return "WAITING" if snapshot.state == "ENDED" and behind < 1 else "ACTIVE"
-
-
-def _current(result: at.Analysis | None) -> dict[str, Any] | None:
-    """Row of the airing that was last on the air."""
-    if result is None:
-        return None
-    table = result.table.assign(window_s=windows(result))
-    aired = table[table["start"] < result.as_of]
-    return None if aired.empty else {str(k): v for k, v in aired.sort_values("start").iloc[-1].items()}
-
-
-def _passed(result: at.Analysis | None, row: dict[str, Any] | None) -> float | None:
-    """Seconds after its start at which the airing's e-value first passed."""
-    if result is None or row is None or result.evidence.empty:
-        return None
-    path = result.evidence[result.evidence["airing"] == row["airing"]]
-    over = path[path["log_e"] >= -math.log(result.alpha)]
-    return None if over.empty else (over["time"].iloc[0] - row["start"]).total_seconds()
-
-
-def _reached(snapshot: Snapshot, row: dict[str, Any] | None) -> list[str]:
-    """Regions that the current (else the next) airing reaches."""
-    named = "" if row is None else str(row["regions"])
-    if row is None and len(snapshot.airings):
-        named = str(snapshot.airings.sort_values("start")["regions"].iloc[0])
-    return named.split("|") if named else list(snapshot.counts.regions)
-
-
-def _observed(snapshot: Snapshot, span: tuple[pd.Timestamp, pd.Timestamp], reached: list[str]) -> pd.DataFrame:
-    """Conversions a bin in the regions that the airing reaches."""
-    counts = snapshot.counts.between(*span)
-    inside = np.isin(counts.regions, reached)
-    return pd.DataFrame(
-        {
-            "time": pd.DatetimeIndex(counts.start).tz_localize("UTC"),
-            "width_s": counts.width,
-            "observed": counts.total[:, inside].sum(axis=1),
-        }
-    )
-
-
-def _viewers(audience: pd.DataFrame | None, now: pd.Timestamp) -> tuple[float, float, int]:
-    if audience is None or audience.empty:
-        return math.nan, math.nan, AGO_MIN
-    total = audience.groupby("time")["viewers"].sum(min_count=1)
-    latest = float(total.iloc[-1])
-    before = total[total.index <= now - pd.Timedelta(minutes=AGO_MIN)]
-    if before.empty:
-        return latest, math.nan, AGO_MIN
-    return latest, latest / float(before.iloc[-1]) - 1, AGO_MIN
-
-
-def _upcoming(airings: pd.DataFrame, now: pd.Timestamp, since: pd.Timestamp) -> Upcoming | None:
-    ahead = airings[airings["start"] > now].sort_values("start")
-    if ahead.empty:
-        return None
-    first = ahead.iloc[0]
-    earlier = airings.loc[airings["start"] <= now, "start"]
-    return Upcoming(str(first["airing"]), first["start"], float(first["length_s"]), max([since, *earlier]))
-
-
-def _expected(result: at.Analysis | None) -> float:
-    """Counterfactual rate over the latest seconds of the analysis."""
-    if result is None or result.total.empty:
-        return math.nan
-    last = result.total.drop_duplicates("time").sort_values("time").tail(NOW_S)
-    return float(last["counterfactual"].sum() / last["width_s"].sum())
-
-
-def _regions(
-    result: at.Analysis | None, row: dict[str, Any] | None, snapshot: Snapshot, reached: list[str]
-) -> tuple[pd.DataFrame, str]:
-    """Observed against counterfactual in each region since the airing began; without a model, the traffic alone."""
-    if result is None or row is None or result.series.empty:
-        recent = snapshot.counts.between(snapshot.now - pd.Timedelta(minutes=5), snapshot.now)
-        table = pd.DataFrame({"region": recent.regions, "observed": recent.total.sum(axis=0)})
-        table[["counterfactual", "counterfactual_lower", "counterfactual_upper"]] = math.nan
-        words = "last 5 min"
-    else:
-        series = result.series[result.series["time"] >= row["start"]].drop_duplicates(["region", "time"])
-        columns = ["observed", "counterfactual", "counterfactual_lower", "counterfactual_upper"]
-        table = series.groupby("region", sort=False)[columns].sum(min_count=1).reset_index()
-        words = f"since the start of {row['airing']}"
-    table["exposed"] = table["region"].isin(reached)
-    table["traffic"] = table["observed"] / table["observed"].sum()
-    table["difference"] = table["observed"] - table["counterfactual"]
-    return table.sort_values("traffic", ascending=False), words

@@ -6,23 +6,25 @@ import math
 from html import escape
 from typing import TYPE_CHECKING
 
-import numpy as np
-import pandas as pd
-
 from attribution import __version__
-from attribution.figures import figure, html_table, interval
+from attribution.figures import figure, interval
 from attribution.plotted import SMOOTHED_S
 from attribution.reports import mark
 from attribution.verdict import CLAIMS, RUNGS
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from attribution.stream.engine import Metrics
+    from attribution.stream.notices import LogEntry
     from attribution.verdict import Verdict
     from attribution.workbench.look import Look, Revealed
 
 DASH = "—"
-STATES = {"LIVE": ("●", "good"), "WAITING": ("○", "muted"), "ENDED": ("■", "muted")}
+STATES = {"LIVE": ("●", "good"), "WAITING": ("○", "muted"), "ENDED": ("■", "muted"), "SILENT": ("▲", "bad")}
 """Mark and colour of the feed's states; any other is a trouble."""
+OLD = ("SILENT", "STOPPED", "STALE")
+"""States of feed or model in which figures are older than they should be."""
 LINES = 60
 """So many lines of the log are shown."""
 
@@ -33,7 +35,8 @@ def verdict_bar(look: Look) -> str:
         return bar("waiting", "The first answer needs a few seconds of data.", [], claims=False)
     facts = []
     if look.changed is not None:
-        facts = [f"last changed <b>{look.changed:%H:%M:%S}</b> ({ago(look.now - look.changed)})"]
+        why = f": {escape(look.change)}" if look.change else ""
+        facts = [f"last changed <b>{look.changed:%H:%M:%S}</b> ({ago(look.now - look.changed)}){why}"]
     elif look.first is not None:
         facts = [f"unchanged since the first look at <b>{look.first:%H:%M:%S}</b>"]
     return answer_bar(look.verdict, facts)
@@ -55,16 +58,38 @@ def bar(word: str, sentence: str, facts: list[str], *, claims: bool) -> str:
     )
 
 
-def event_header(look: Look) -> str:
-    """Write the event, the engine's version, the measured lag of the stream, the state and the clock."""
+def event_header(look: Look, *, waiting: int = 0, past: bool = False) -> str:
+    """Write the event, the engine's version, the measured lag of the stream, the clocks, the state and the time.
+
+    Parameters
+    ----------
+    waiting
+        Alerts that nobody has acknowledged.
+    past
+        Whether a moment of the past is shown.
+    """
     event = look.event
     model = f"CAUSAL_ANALYSIS::<b>{look.model_state}</b>"
-    return (
-        f'<header class="ec event"><h1>{escape(event.advertiser)} · {escape(event.title)}'
-        f"<span>LIVE_ENGINE v{__version__}</span></h1>"
-        f'<div class="status"><span>{_state(look.state)}</span><span>{_sync(look.metrics)}</span>'
-        f"<span>{model}</span><span><b>{look.now:%H:%M:%S}</b> UTC</span></div></header>"
+    locked = '<b class="good">■ LOCKED</b>' if look.plan is not None else "○ OPEN"
+    calls = (
+        f'<b class="{"bad" if waiting else "muted"}">{"▲ " * bool(waiting)}{waiting} ALERT{"S" * (waiting != 1)}</b>'
     )
+    old = ' data-old="yes"' if look.state in OLD or look.model_state in OLD else ""
+    state = '<b class="effect">◀ PAST</b>' if past else _state(look.state)
+    return (
+        f'<header class="ec event"{old}><h1>{escape(event.advertiser)} · {escape(event.title)}'
+        f"<span>LIVE_ENGINE v{__version__}</span></h1>"
+        "<div "
+        f'class="status"><span>{state}</span><span>{_sync(look.metrics)}</span><span>{_clock(look.clock_sd)}</span>'
+        f"<span>{model}</span><span>{locked} · {calls}</span>"
+        f"<span><b>{look.now:%H:%M:%S}</b> UTC</span></div></header>"
+    )
+
+
+def _clock(sd: float) -> str:
+    told = "the clock of the airings against that of the conversions: offset 0 ± one sd, which the lag takes in"
+    value = f"0 ± {sd:.1f} s" if math.isfinite(sd) else DASH
+    return f'CLOCK <b title="{told}">{value}</b>'
 
 
 def _state(state: str) -> str:
@@ -76,129 +101,7 @@ def _sync(metrics: Metrics) -> str:
     if not math.isfinite(metrics.latency_p50_ms):
         return f'STREAM_SYNC <b title="no event has arrived yet">{DASH}</b>'
     lag = f"{metrics.latency_p50_ms:,.0f} / {metrics.latency_p95_ms:,.0f} ms"
-    rate = f"{short(metrics.events_per_s)} eps" if math.isfinite(metrics.events_per_s) else DASH
-    return (
-        f'STREAM_SYNC <b title="from an event to its count, median / 95th percentile of the last 10 s">{lag}</b>'
-        f'</span><span>INGEST <b title="events a second over the last 10 s">{rate}</b>'
-    )
-
-
-def kpis(look: Look) -> str:
-    """Write the five figures of the top row; each unknown one is a dash with its reason."""
-    cards = [_countdown(look), _audience(look), _roi(look), _gap(look), _evidence(look)]
-    return f'<div class="ec kpis">{"".join(cards)}</div>'
-
-
-def _card(name: str, value: str, note: str, *, state: str = "", extra: str = "", colour: str = "") -> str:
-    return (
-        f'<div class="kpi"><div class="cap"><span>{name}</span><em>{state}</em></div>'
-        f'<div class="value {colour}">{value}</div><div class="note">{note}</div>{extra}</div>'
-    )
-
-
-def _countdown(look: Look) -> str:
-    upcoming = look.upcoming
-    if upcoming is None:
-        return _card("Next_commercial_spike", "unscheduled", "no further airing is on the schedule")
-    left = (upcoming.start - look.now).total_seconds()
-    share = np.clip((look.now - upcoming.since) / (upcoming.start - upcoming.since), 0, 1)
-    track = f'<div class="track"><i style="width:{share:.0%}"></i></div>'
-    note = f"<b>{escape(upcoming.name)}</b>, {upcoming.length_s:g} s, scheduled {upcoming.start:%H:%M:%S}"
-    return _card("Next_commercial_spike", clock(left), note, extra=track, colour="effect")
-
-
-def _audience(look: Look) -> str:
-    viewers, change, since = look.viewers
-    if not math.isfinite(viewers):
-        return _card("Live audience", DASH, "there is no audience feed, or it has not spoken yet")
-    if not math.isfinite(change):
-        return _card("Live audience", short(viewers), f"no figure {since} min ago to compare with")
-    colour, sign = ("good", "▲") if change >= 0 else ("bad", "▼")
-    moved = f'<b class="{colour}">{sign} {figure(change, "percent")}</b>'
-    return _card("Live audience", short(viewers), f"{moved} against {since} min ago")
-
-
-def _roi(look: Look) -> str:
-    row = look.row
-    if row is None or not math.isfinite(row["iroas"]):
-        return _card("Incremental ROI", DASH, escape(look.why("iroas")))
-    state = _steadiness(look, "iroas")
-    word = "interval contains break-even"
-    if look.counting:
-        word = f"so far: {look.counting}"
-    elif row["roi_lower"] > 0:
-        word = '<b class="good">● OPTIMAL</b> ROI above 0 in the whole interval'
-    elif row["roi_upper"] < 0:
-        word = '<b class="bad">▲ LOSS</b> ROI below 0 in the whole interval'
-    note = f"iROAS, {level(look)} {interval(row, 'iroas', 'ratio')}<br>{word}"
-    return _card("Incremental ROI", figure(row["iroas"], "ratio"), note, state=state)
-
-
-def _gap(look: Look) -> str:
-    row = look.row
-    if row is None or not math.isfinite(row["response_peak"]):
-        return _card("Causal gap", DASH, escape(look.why("response_peak")))
-    note = f"delivered airing to peak response, {level(look)} {interval(row, 'response_peak', 'seconds')}"
-    return _card("Causal gap", figure(row["response_peak"], "seconds"), note, state=_steadiness(look, "response_peak"))
-
-
-def _evidence(look: Look) -> str:
-    row = look.row
-    if row is None or not math.isfinite(row["e_value"]):
-        return _card("Evidence, e-value", DASH, escape(look.why("e_value")))
-    needed = 1 / look.settings.alpha
-    passed = look.passed_s
-    state = f"{needed:g} is needed" if passed is None else f'<b class="good">● passed {needed:g}</b> at +{passed:.0f} s'
-    note = f"{state}, always-valid p {figure(row['anytime_p'], 'probability')}<br>valid however often you look"
-    return _card("Evidence, e-value", figure(row["e_value"], "evidence"), note)
-
-
-def _steadiness(look: Look, name: str) -> str:
-    return steadiness([past[name] for past in look.past])
-
-
-def steadiness(past: list[tuple[float, float, float]]) -> str:
-    """Say whether a figure has settled over the last 30 seconds; empty without a finite interval.
-
-    Parameters
-    ----------
-    past
-        (estimate, lower, upper) at looks of the last 30 seconds, oldest first.
-
-    Examples
-    --------
-    >>> steadiness([(10, 8, 12), (10.2, 8.1, 12.1)]), steadiness([(10, 8, 12), (14, 12, 16)]), steadiness([])
-    ('METRIC_STABLE', 'SETTLING', '')
-    """
-    known = np.array([p for p in past if all(map(math.isfinite, p))], dtype=float)
-    if not len(known) or not all(map(math.isfinite, past[-1])):
-        return ""
-    width = known[:, 2] - known[:, 1]
-    moved = np.ptp(known[:, 0]) < 0.25 * width[-1]
-    steady = np.ptp(width) < 0.1 * width[-1]
-    return "METRIC_STABLE" if len(known) > 1 and moved and steady else "SETTLING"
-
-
-def hero_figures(look: Look) -> str:
-    """Write the figures above the velocity chart."""
-    now, peak = look.rate_now, look.rate_peak
-    row = look.row
-    expected = look.expected_now
-    cells = [
-        ("Now", _rate(now), ""),
-        ("Peak conv/sec", _rate(peak), ""),
-        ("Counterfactual", _rate(expected), "blue"),
-    ]
-    if row is not None and math.isfinite(row["incremental"]):
-        span = f"<small>{level(look)} {interval(row, 'incremental', 'count')}</small>"
-        span += f"<small>, {look.counting}</small>" if look.counting else ""
-        cells.append(("Incremental conv", f"{figure(row['incremental'], 'count')} {span}", "effect"))
-        chance = f"{figure(row['probability_positive'], 'probability')} <small>given the model</small>"
-        cells.append(("P(lift &gt; 0)", chance, ""))
-    else:
-        cells.append(("Incremental conv", f"{DASH} <small>{escape(look.why('incremental'))}</small>", ""))
-    body = "".join(f'<div><div class="cap">{n}</div><div class="value {c}">{v}</div></div>' for n, v, c in cells)
-    return f'<div class="ec figures">{body}</div>'
+    return f'STREAM_SYNC <b title="from an event to its count, median / 95th percentile of the last 10 s">{lag}</b>'
 
 
 def chart_key(*, smoothed: bool = True) -> str:
@@ -210,49 +113,23 @@ def chart_key(*, smoothed: bool = True) -> str:
     )
 
 
-def _rate(value: float) -> str:
-    return f"{value:,.1f} <small>/s</small>" if math.isfinite(value) else DASH
-
-
-def regions(look: Look) -> str:
-    """Write the regional matrix: share of traffic, role, observed against counterfactual since the airing began."""
-    head = title("Regional matrix", look.span_words)
-    heads = ("Region", "Role", "Traffic", "Observed", "Counterfactual", "Difference")
-    return f'<div class="ec">{head}{html_table(heads, map(_region, look.regions.to_dict("records")))}</div>'
-
-
-def _region(row: dict) -> list[str]:
-    """Write the cells of a region."""
-    span = interval(row, "counterfactual", "plain")
-    return [
-        escape(row["region"]),
-        "● exposed" if row["exposed"] else "○ control",
-        _share(row["traffic"]),
-        figure(row["observed"], "plain"),
-        f'<span class="blue">{figure(row["counterfactual"], "plain")}</span><small>{span}</small>',
-        figure(row["difference"], "count"),
-    ]
-
-
-def _share(value: float) -> str:
-    return f"{value:.0%}" if math.isfinite(value) else DASH
-
-
-def log(look: Look) -> str:
-    """Write the log of state changes, newest first."""
+def log(entries: list[LogEntry], known: int) -> str:
+    """Write lines of the log, newest first; ``known`` is how many there are in all."""
     rows = "".join(
         f"<li><time>{entry.time:%H:%M:%S}</time><span class='kind'>{escape(entry.kind)}</span>"
         f"<span>{escape(entry.text)}</span></li>"
-        for entry in look.log[:LINES]
+        for entry in entries[:LINES]
     )
-    head = title("Telemetry_stream", f"{len(look.log)} state change{'s' * (len(look.log) != 1)}")
-    return f'<div class="ec">{head}<ul class="log" tabindex="0" aria-label="Log of state changes">{rows}</ul></div>'
+    shown = "" if len(entries) == known else f"<p class='said'>{len(entries)} of {known} lines match.</p>"
+    empty = "" if rows else '<p class="said">Nothing has changed its state yet.</p>' * (not known)
+    lines = f'<ul class="log" tabindex="0" aria-label="Log of state changes">{rows}</ul>'
+    return f'<div class="ec">{lines}{shown}{empty}</div>'
 
 
 def truth(look: Look) -> str:
     """Reveal the simulator's truth beside the estimate, once the airing's window is over."""
     rows = []
-    for item in look.finished:
+    for item in (one for one in look.finished if math.isfinite(one.truth)):
         told = (
             f"true incremental <b>{figure(item.truth, 'count')}</b>, estimated <b>{figure(item.estimate, 'count')}</b>"
         )
@@ -269,6 +146,67 @@ def _inside(item: Revealed) -> str:
     if item.lower <= item.truth <= item.upper:
         return f'({span}) <b class="good">● inside the interval</b>'
     return f'({span}) <b class="bad">▲ outside the interval</b>'
+
+
+def lead(text: str) -> str:
+    """Write a sentence that stands where a panel has nothing to show yet."""
+    return f'<div class="ec"><p class="lead muted">{escape(text)}</p></div>'
+
+
+def chart_words(look: Look) -> str:
+    """Say what the velocity chart shows, for those who hear it."""
+    span = f"{look.span[0]:%H:%M:%S} to {look.span[1]:%H:%M:%S} UTC"
+    seen = f"Conversions a second from {span}: {_said(look.rate_now)} now, at most {_said(look.rate_peak)}."
+    if not math.isfinite(look.expected_now):
+        return escape(f"{seen} There is no counterfactual yet.")
+    told = f"{seen} Without the ad {_said(look.expected_now)} are expected now."
+    if look.row is not None and math.isfinite(look.row["incremental"]):
+        amount = figure(look.row["incremental"], "count")
+        told += f" Between them lie {amount} conversions since {look.row['airing']} began."
+    return escape(told)
+
+
+def path_words(look: Look) -> str:
+    """Say what the path of the e-value shows."""
+    row = look.row
+    if row is None:
+        return "There is no e-value yet."
+    crossed = "has not crossed" if look.passed_s is None else f"first crossed at +{look.passed_s:.0f} s"
+    value = figure(row["e_value"], "evidence")
+    return escape(
+        f"The e-value of {row['airing']} stands at {value}; it {crossed} the line of {1 / look.settings.alpha:g}."
+    )
+
+
+def path_note(look: Look) -> str:
+    """Write when the path crossed, and where convergence of chains would be told."""
+    row = look.row
+    passed = "not crossed yet" if look.passed_s is None else f"crossed at +{look.passed_s:.0f} s"
+    value = "" if row is None else f"e-value {figure(row['e_value'], 'evidence')}, {passed}. "
+    rest = "R-hat belongs to a sampled posterior, which this test has none of: see Tune."
+    return f'<div class="ec"><p class="said">{value}{rest}</p></div>'
+
+
+def amount_words(look: Look) -> str:
+    """Say what the amount over time shows."""
+    if look.row is None:
+        return "There is no amount yet."
+    ends = interval(look.row, "incremental", "count")
+    return escape(
+        f"Incremental so far {figure(look.row['incremental'], 'count')}, now {ends}; its band holds at all looks."
+    )
+
+
+def response_words(look: Look) -> str:
+    """Say what the response chart shows."""
+    if look.row is None:
+        return "There is no response yet."
+    ends = interval(look.row, "response_peak", "seconds")
+    return escape(f"Responses come fastest {figure(look.row['response_peak'], 'seconds')} after delivery ({ends}).")
+
+
+def _said(rate: float) -> str:
+    return f"{rate:,.1f}" if math.isfinite(rate) else "an unknown number"
 
 
 def title(name: str, right: str = "") -> str:

@@ -97,9 +97,11 @@ def _material(name: str, key: str, until: int | None, _material: desk.Material) 
 def _live(until: int | None) -> Subject:
     """Return the live event as far as it has come."""
     feed = live.watch(view({}))
-    now = feed.engine.snapshot()
+    now = feed.snapshot()
+    if not len(now.counts.start) or now.airings.empty:
+        raise ValueError("the live event has no counts or no airing yet; choose other data, or wait")
     feeds = {"social": now.social, "audience": now.audience, "context": now.context}
-    words = f"live: {feed.view.scenario.title}, data to {now.counts.end:%H:%M:%S} UTC"
+    words = f"live: {feed.title}, data to {now.counts.end:%H:%M:%S} UTC"
     return _subject(now.counts, now.airings, feeds, until, words, _trail(f"live {feed.view.seed}"))
 
 

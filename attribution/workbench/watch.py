@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import threading
 import time
 from dataclasses import replace
@@ -11,17 +12,19 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 import attribution as at
+from attribution import health, planning
 from attribution.figures import figure, interval
-from attribution.stream.engine import Engine
-from attribution.stream.feeds import SimulatedFeed
+from attribution.stream.engine import Engine, Metrics, Snapshot
+from attribution.stream.feeds import no_table
+from attribution.stream.lags import Timed
 from attribution.stream.notices import LogEntry
-from attribution.workbench.look import Answer, Look, Past, Revealed, look, windows
+from attribution.workbench.look import Answer, Look, Past, Revealed, look
+from attribution.workbench.sight import current, windows
+from attribution.workbench.tape import Tape
 
 if TYPE_CHECKING:
     from attribution.workbench.event import View
 
-LEAD_S = 75.0
-"""A viewer enters so long before the first airing; what lies before is history."""
 TICK_S = 2.0
 """The model looks this often, while there is something new: every two seconds, as its evidence does."""
 IDLE_S = 90.0
@@ -30,6 +33,10 @@ MOMENT_S = 0.4
 """Pages that ask within so many seconds share one look."""
 KEPT_S = 30.0
 """Past figures are kept so long, for METRIC_STABLE."""
+SILENT_S = 10.0
+"""A live feed from which nothing has come for so long is called SILENT."""
+CLOCK_S = 1.0
+"""Clocks that are known no better than this are an alert."""
 FOLLOWED = ("iroas", "response_peak", "incremental")
 
 
@@ -40,43 +47,108 @@ class Watch:
     ----------
     view
         Event, seed and settings.
+
+    Attributes
+    ----------
+    tape
+        What was shown at every moment since the watch began.
     """
 
     def __init__(self, view: View) -> None:
         self.view = view
-        self.world = at.simulate(view.scenario, rng=view.seed)
-        entered = self.world.airings["start"].min() - pd.Timedelta(seconds=LEAD_S)
-        self.engine = Engine(SimulatedFeed(self.world, start=entered))
-        self.answer = Answer(words={}, changed={})
+        self.tape = Tape()
+        self._source = view.open()
+        self._feed = Timed(self._source.feed)
+        self._engine: Engine | None = None
+        self.answer = begun(self._source.plan, pd.Timestamp.now("UTC"))
         self._closed = threading.Event()
         self._wanted = threading.Event()
         self._seen = time.monotonic()
         self._lock = threading.Lock()
+        self._planning = threading.Lock()
         self._shown: Look | None = None
         self._shown_at = 0.0
-        self.engine.start()
+        self._version, self._moved = -1, time.monotonic()
+        self._begin()
         threading.Thread(target=self._loop, name=f"model-{view.event}-{view.seed}", daemon=True).start()
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the truth is known."""
+        return self._source.truth is not None
+
+    @property
+    def title(self) -> str:
+        """What is on the air."""
+        return str(self._source.event.title)
 
     def look(self) -> Look:
         """Return what a page shows now, and keep the model awake; made once for all who look within a moment."""
+        self._seen = time.monotonic()
+        self._wanted.set()
+        return self._make()
+
+    def lock_plan(self) -> planning.Plan:
+        """Lock settings and schedule as they stand; what is analysed later is held against it.
+
+        Raises
+        ------
+        ValueError
+            When a plan is locked already, or it is too late.
+        """
+        with self._planning:
+            if self.answer.plan is not None:
+                raise ValueError(f"a plan is locked already, since {self.answer.plan.locked_at}; it cannot be replaced")
+            now = self.snapshot()
+            plan = planning.lock(self.view.settings, now.airings, now.counts, at=now.now)
+            self.answer = locked(self.answer, plan, now.now)
+        return plan
+
+    def refresh(self) -> None:
+        """Take in everything that has arrived, and let the next look be a new one."""
+        if self._engine is not None:
+            self._engine.step()
         with self._lock:
-            self._seen = time.monotonic()
-            self._wanted.set()
-            if self._shown is None or self._seen - self._shown_at > MOMENT_S:
-                self._shown = look(self.view.scenario, self.view.settings, self.engine.snapshot(), self.answer)
-                self._shown_at = self._seen
-            return self._shown
+            self._shown = None
 
     @property
     def forgotten(self) -> bool:
         """Whether the event is over and nobody has looked for a while: the next visitor deserves a live one."""
-        return time.monotonic() - self._seen > IDLE_S and self.engine.snapshot().state == "ENDED"
+        return time.monotonic() - self._seen > IDLE_S and self.snapshot().state == "ENDED"
 
     def close(self) -> None:
         """Stop the feed and the model."""
         self._closed.set()
         self._wanted.set()
-        self.engine.close()
+        if self._engine is not None:
+            self._engine.close()
+        self._source.close()
+
+    def snapshot(self) -> Snapshot:
+        """Return everything known now; a feed that has gone quiet is called so."""
+        if self._engine is None:
+            return nothing_yet(self._feed.tables)
+        seen = self._engine.snapshot()
+        if seen.version != self._version:
+            self._version, self._moved = seen.version, time.monotonic()
+        quiet = time.monotonic() - self._moved > SILENT_S
+        return replace(seen, state="SILENT") if quiet and seen.state == "LIVE" else seen
+
+    def _begin(self) -> None:
+        """Start the engine once the feed has begun."""
+        if self._engine is None and self._source.feed.begin():
+            self._engine = Engine(self._feed)  # pyright: ignore[reportArgumentType]  it has all that the feed has
+            self._engine.start()
+
+    def _make(self) -> Look:
+        with self._lock:
+            now = time.monotonic()
+            if self._shown is None or now - self._shown_at > MOMENT_S:
+                settings, lags = self.view.settings, self._feed.lags()
+                self._shown = look(self._source.event, settings, self.snapshot(), self.answer, lags)
+                self._shown_at = now
+                self.tape.keep(self._shown)
+            return self._shown
 
     def _loop(self) -> None:
         while not self._closed.is_set():
@@ -84,30 +156,61 @@ class Watch:
             if time.monotonic() - self._seen > IDLE_S:
                 self._wanted.clear()
                 continue
-            begun = time.monotonic()
+            begun_at = time.monotonic()
+            self._begin()
             self._look()
-            self._closed.wait(max(0.1, TICK_S - (time.monotonic() - begun)))
+            self._make()
+            self._closed.wait(max(0.1, TICK_S - (time.monotonic() - begun_at)))
 
     def _look(self) -> None:
-        now = self.engine.snapshot()
+        now = self.snapshot()
         last = self.answer.result
         if not len(now.counts.start) or (last is not None and last.as_of >= now.counts.end):
             return
+        if now.airings.empty:
+            return
+        asked = time.monotonic()
+        tables = {name: getattr(now, name) for name in ("social", "audience", "context")}
+        given = {name: None if table.empty else table for name, table in tables.items()}
         try:
-            result = at.analyze(
-                now.counts,
-                now.airings,
-                self.view.settings,
-                social=now.social,
-                audience=now.audience,
-                context=now.context,
-            )
+            result = at.analyze(now.counts, now.airings, self.view.settings, plan=self.answer.plan, **given)
         except Exception as error:  # whatever stops the model must reach the page, not end the thread
             self.answer = stopped(self.answer, now.now, str(error))
             return
-        self.answer = follow(self.answer, result, self.world)
+        with self._planning:
+            known = follow(self.answer, result, self._source.truth)
+            row = current(result)
+            found = health.parts(result, now.counts, None if row is None else row["airing"])
+            self.answer = replace(known, seconds=time.monotonic() - asked, health=found)
         if last is None:
             freeze()  # the model is loaded now, and warm
+
+
+def nothing_yet(tables: dict[str, pd.DataFrame]) -> Snapshot:
+    """Return what is known before a feed has begun: the schedule, and the time of day."""
+    now = pd.Timestamp.now("UTC").floor("s")
+    empty = at.Counts(
+        start=pd.DatetimeIndex([]).to_numpy("datetime64[ns]"), width=pd.array([]).to_numpy(float),
+        values=pd.array([]).to_numpy(float).reshape(0, 1, 1, 1),
+        completeness=pd.array([]).to_numpy(float).reshape(0, 1),
+    )  # fmt: skip
+    return Snapshot(
+        now=now, state="WAITING", error="", counts=empty, metrics=Metrics(), log=(), version=-1,
+        social=no_table("social"), audience=no_table("audience"), airings=tables["airings"], context=tables["context"],
+    )  # fmt: skip
+
+
+def begun(plan: planning.Plan | None, now: pd.Timestamp) -> Answer:
+    """Return what is known before the first look: the plan, where one was locked before."""
+    nothing = Answer(words={}, changed={})
+    return nothing if plan is None else locked(nothing, plan, now)
+
+
+def locked(before: Answer, plan: planning.Plan, now: pd.Timestamp) -> Answer:
+    """Return what is known once a plan is locked."""
+    at_ = f"locked {plan.locked_at}" if plan.locked_at else "is a draft"
+    told = f"the plan of {len(plan.airings)} airing{'s' * (len(plan.airings) != 1)} {at_}, SHA-256 {plan.sha256[:12]}"
+    return replace(before, plan=plan, log=(*before.log, LogEntry(now, "PLAN_LOCK", told)))
 
 
 def freeze() -> None:
@@ -119,10 +222,10 @@ def freeze() -> None:
     gc.freeze()
 
 
-def follow(before: Answer, result: at.Analysis, world: at.World) -> Answer:
+def follow(before: Answer, result: at.Analysis, truth: at.Truth | None) -> Answer:
     """Return what is known after one more analysis: verdicts that changed, windows that ended, figures to compare."""
     now = result.as_of
-    words, changed, log = dict(before.words), dict(before.changed), list(before.log)
+    words, changed, log = dict(before.words), dict(before.changed), [*before.log, *_clocks(before, result)]
     for verdict, row in zip(result.verdicts, result.table.to_dict("records"), strict=True):
         name, word = verdict.airing, verdict.word
         if words.get(name) == word:
@@ -135,7 +238,8 @@ def follow(before: Answer, result: at.Analysis, world: at.World) -> Answer:
     finished = list(before.finished)
     for row in ended(result)[len(finished) :]:
         estimate = [float(row[f"incremental{end}"]) for end in ("", "_lower", "_upper")]
-        finished.append(Revealed(row["airing"], world.truth.incremental(row["airing"], row["window_s"]), *estimate))
+        known = math.nan if truth is None else truth.incremental(row["airing"], row["window_s"])
+        finished.append(Revealed(row["airing"], known, *estimate))
         span = interval(row, "incremental", "count")
         told = f"Resolved {figure(row['incremental'], 'count')} conversions" + (f" ({span})" if span else "")
         told += f" to {row['airing']}: {row['verdict']}"
@@ -152,7 +256,17 @@ def follow(before: Answer, result: at.Analysis, world: at.World) -> Answer:
         past=tuple(recent),
         log=tuple(log),
         finished=tuple(finished),
+        plan=before.plan,
     )
+
+
+def _clocks(before: Answer, result: at.Analysis) -> list[LogEntry]:
+    """Say once that the clocks of airings and conversions are badly known."""
+    sd = None if result.given is None else result.given.choices.clock_sd
+    if sd is None or sd < CLOCK_S or any(entry.text.startswith("clock:") for entry in before.log):
+        return []
+    told = f"clock: airings and conversions agree to ±{sd:.1f} s (one sd); the lag takes it in, and the answer is wider"
+    return [LogEntry(result.as_of, "ALERT", told)]
 
 
 def stopped(before: Answer, now: pd.Timestamp, why: str) -> Answer:

@@ -21,7 +21,7 @@ NOTHING = Answer(words={}, changed={})
 
 @pytest.fixture
 def world():
-    return SimpleNamespace(truth=SimpleNamespace(incremental=lambda airing, window_s: 1700.0))
+    return SimpleNamespace(incremental=lambda airing, window_s: 1700.0)
 
 
 def with_word(made, word, *, at=None):
