@@ -113,8 +113,8 @@ calibrate-posterior: env  ## fast fit against full posterior, and its simulation
 	@$(ONE_THREAD) PYTHONPATH=.:tests "$(PY)" -m calibrate.sbc $(if $(MINUTES),--minutes $(MINUTES))
 	@$(ONE_THREAD) PYTHONPATH=.:tests PLANT=prior "$(PY)" -m calibrate.sbc $(if $(MINUTES),--minutes $(MINUTES))
 
-drill: env  ## nodes under faults and killed, held to the truth cell by cell (RUNS=100 FIRST=0 KILLS=20)
-	@$(ONE_THREAD) PYTHONPATH=.:tests "$(PY)" -m faults.drill --runs $(or $(RUNS),10) --first $(or $(FIRST),0) --kills $(or $(KILLS),20)
+drill: env  ## nodes under faults, held to the truth cell by cell (RUNS=100 FIRST=0 KILLS=20; NODES=nats, nats3 or kafka)
+	@$(ONE_THREAD) PYTHONPATH=.:tests "$(PY)" -m faults.drill --nodes $(or $(NODES),embedded) --runs $(or $(RUNS),10) --first $(or $(FIRST),0) --kills $(or $(KILLS),20)
 
 lock: env  ## compile requirements.lock anew from pyproject.toml
 	"$(PY)" -m uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11 --group dev --all-extras pyproject.toml -o requirements.lock

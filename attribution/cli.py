@@ -49,6 +49,7 @@ from attribution.options import (
     read_conversions,
     read_settings,
 )  # fmt: skip
+from attribution.streams import streams
 
 WRITTEN = ("events.parquet", "counts.csv", "airings.csv", "social.csv", "audience.csv", "context.csv", "truth.json")
 """Files of a simulated event."""
@@ -65,6 +66,7 @@ app.command(epilog=EXIT_CODES)(live)
 
 plans = typer.Typer(help="The plan: lock it before the airing, show it, compare two.", no_args_is_help=True)
 app.add_typer(plans, name="plan")
+app.add_typer(streams, name="stream")
 
 
 @app.command(epilog=EXIT_CODES)

@@ -17,6 +17,8 @@ from pathlib import Path
 PAYLOAD = 8 * 2**20
 """Bytes of the largest message, which is the snapshot of a partition."""
 STATE = "stream.json"
+_LAUNCHED: list[subprocess.Popen[bytes]] = []
+"""Held, as Python complains of a process that runs while nobody holds it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +34,7 @@ class Process:
         if self.child is not None:
             return self.child.poll() is None
         told = subprocess.run(  # noqa: S603  a number of our own
-            ["ps", "-o", "stat=,args=", "-p", str(self.pid)],  # noqa: S607  wherever the system has it
+            ["ps", "-ww", "-o", "stat=,args=", "-p", str(self.pid)],  # noqa: S607  wherever the system has it
             capture_output=True, text=True, check=False,
         ).stdout.strip()  # fmt: skip
         return self.mark in told and not told.startswith("Z")
@@ -121,11 +123,18 @@ def prepared(folder: Path, *, replicas: int = 1, port: int = 0, sync: str | None
 
 def start(url: str, config: Path) -> Server:
     """Start a broker, again or for the first time; it may need a moment until it answers."""
-    with config.with_suffix(".log").open("ab") as log:
-        child = subprocess.Popen(  # noqa: S603  our own program and file
-            [program(), "-c", str(config)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+    command = [program(), "-c", str(config)]
+    return Server(url=url, config=config, process=launch(command, mark=str(config), log=config.with_suffix(".log")))
+
+
+def launch(command: list[str], *, mark: str, log: Path) -> Process:
+    """Start a process that stays when we end, known by a word of its command line; what it says goes to a file."""
+    with log.open("ab") as file:
+        child = subprocess.Popen(  # noqa: S603  our own programs and files
+            command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
         )
-    return Server(url=url, config=config, process=Process(pid=child.pid, mark=str(config), child=child))
+    _LAUNCHED.append(child)
+    return Process(pid=child.pid, mark=mark, child=child)
 
 
 def remember(folder: Path, servers: list[Server], workers: list[Process]) -> None:

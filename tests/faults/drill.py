@@ -1,16 +1,19 @@
 """`make drill RUNS=n`: many nodes under faults, each held against the truth to the cell; the record in data/drill.csv.
 
 python -m faults.drill --runs 100 --first 0      # a failing seed is run again with --runs 1 --first SEED
+python -m faults.drill --nodes nats --runs 10    # in real time: on one broker, on three (nats3), over the Kafka API
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import csv
 import datetime as dt
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -77,15 +80,76 @@ def killed(first: int, times: int) -> tuple[dict[str, object], int]:
     return row("killed -9", [outcome], sum(work.truth.values()), **more), int(outcome.exact)
 
 
+def site(nodes: str, seed: int, folder: Path, mode: str) -> Any:
+    """Return brokers and workers to drill."""
+    if nodes == "kafka":
+        from faults.kafkaed import KafkaSite  # noqa: PLC0415  needs an extra
+
+        return KafkaSite(seed, folder, mode=mode)
+    from faults.clustered import Site  # noqa: PLC0415  needs an extra
+
+    return Site(seed, folder, replicas=3 if nodes == "nats3" else 1, mode=mode)
+
+
+def clustered(nodes: str, first: int, runs: int, record: Path, mode: str = "") -> int:
+    """Run seeds on brokers in real time; prints every one, and writes them down. Returns how many were exact."""
+    from faults.clustered import drill as real  # noqa: PLC0415  needs an extra
+
+    teeth = {"": nodes, "forgetful": f"teeth: {nodes}, no dedupe", "trusting": f"teeth: {nodes}, acknowledge first"}
+    outcomes, events, recoveries = [], 0, []
+    for seed in range(first, first + runs):
+        with tempfile.TemporaryDirectory() as folder:
+            place = site(nodes, seed, Path(folder), mode)
+            outcome, work = asyncio.run(real(place, eps=EPS))
+        outcomes.append(outcome)
+        events += sum(work.truth.values())
+        recoveries += place.recoveries
+        told = ", ".join(f"{seconds:.2f}" for seconds in place.recoveries) or "-"
+        said = "exact" if outcome.exact else str(outcome)
+        print(f"{teeth[mode]}, seed {seed}: {said}; {outcome.kills} kills; recovery {told} s", flush=True)
+        more = {}
+        if recoveries:
+            more = {"recovery_s": round(float(np.median(recoveries)), 3), "recovery_max_s": round(max(recoveries), 3)}
+        keep([row(teeth[mode], outcomes, events, **more)], record)
+    return sum(outcome.exact for outcome in outcomes)
+
+
+def on_brokers(nodes: str, first: int, runs: int, record: Path) -> int:
+    """Drill on brokers, before that with teeth: workers that count repeats, workers that trust what was delivered."""
+    for mode in ("forgetful", "trusting"):
+        if clustered(nodes, first, 1, record, mode):
+            raise SystemExit(f"workers that are {mode} passed, which had to fail: the drill has no teeth")
+    return clustered(nodes, first, runs, record)
+
+
+def keep(rows: list[dict[str, object]], record: Path) -> None:
+    """Write rows down in place of those of the same drills."""
+    names = {found["drill"] for found in rows}
+    before = []
+    if record.exists():
+        with record.open(encoding="utf-8", newline="") as file:
+            before = [found for found in csv.DictReader(file) if found["drill"] not in names]
+    with record.open("w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        table.writeheader()
+        table.writerows([*before, *rows])
+
+
 def main() -> None:
     """Run every drill; the last line says how many were exact."""
     parser = argparse.ArgumentParser()
+    parser.add_argument("--nodes", choices=["embedded", "nats", "nats3", "kafka"], default="embedded")
     parser.add_argument("--runs", type=int, default=10)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--record", type=Path, default=RECORD)
     given = parser.parse_args()
     begun = time.perf_counter()
+    if given.nodes != "embedded":
+        exact = on_brokers(given.nodes, given.first, given.runs, given.record)
+        print(f"{time.perf_counter() - begun:.0f} s")
+        print(f"exact {exact} of {given.runs}")
+        raise SystemExit(int(exact < given.runs))
     rows, exact, wanted = [], 0, given.runs
     found, good = embedded(given.first, given.runs)
     rows.append(found)
@@ -100,10 +164,7 @@ def main() -> None:
         rows.append(found)
         if good:
             raise SystemExit(f"{name}: {good} runs passed that had to fail: the drill has no teeth")
-    with given.record.open("w", encoding="utf-8", newline="") as file:
-        table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
+    keep(rows, given.record)
     print(f"{time.perf_counter() - begun:.0f} s; faults: {Faults()}")
     print(f"exact {exact} of {wanted}")
     if exact < wanted:
