@@ -134,7 +134,7 @@ def _regions(counts: Counts, airings: pd.DataFrame) -> list[Finding]:
 
 def _untold(counts: Counts, _: pd.DataFrame) -> list[Finding]:
     """Tell counts of which nobody knows how complete they are."""
-    hidden = (np.isnan(counts.completeness) & np.isfinite(counts.total)).any(axis=0)
+    hidden = np.asarray((np.isnan(counts.completeness) & np.isfinite(counts.total)).any(axis=0))
     if not hidden.any():
         return []
     where = [name for name, untold in zip(counts.regions, hidden, strict=True) if untold]

@@ -31,8 +31,8 @@ def watch(wanted: View) -> Watch:
     return Watch(wanted)
 
 
-def show() -> None:
-    """Show the whole page."""
+def opened() -> Watch:
+    """Return the watch of the event that the address names; a wrong address is told, and ends the run."""
     try:
         wanted = view(st.query_params.to_dict())
     except ValueError as error:
@@ -42,6 +42,12 @@ def show() -> None:
     if feed.forgotten:
         watch.clear(wanted)
         feed = watch(wanted)
+    return feed
+
+
+def show() -> None:
+    """Show the whole page."""
+    feed = opened()
     _top(feed)
     with st.container(key="main"):
         left, right = st.columns([3, 1], gap="small")

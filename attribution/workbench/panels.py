@@ -46,11 +46,11 @@ def answer_bar(verdict: Verdict, facts: list[str]) -> str:
     return bar(verdict.word, verdict.sentence, [*rung, *facts, *change], claims=verdict.word in CLAIMS)
 
 
-def bar(word: str, sentence: str, facts: list[str], *, claims: bool) -> str:
+def bar(word: str, sentence: str, facts: list[str], *, claims: bool, sign: str = "") -> str:
     """Write the bar itself: a word with its mark, a sentence, facts (HTML); yellow at its side where it claims."""
     return (
         f'<section class="ec panel verdict{" claims" if claims else ""}" aria-label="Verdict">'
-        f'<div class="word"><i aria-hidden="true">{mark(word)}</i>{escape(word)}</div><div>'
+        f'<div class="word"><i aria-hidden="true">{sign or mark(word)}</i>{escape(word)}</div><div>'
         f'<p class="sentence">{escape(sentence)}</p><p class="facts">{" · ".join(facts)}</p></div></section>'
     )
 
@@ -89,7 +89,8 @@ def kpis(look: Look) -> str:
     return f'<div class="ec kpis">{"".join(cards)}</div>'
 
 
-def _card(name: str, value: str, note: str, *, state: str = "", extra: str = "", colour: str = "") -> str:
+def card(name: str, value: str, note: str, *, state: str = "", extra: str = "", colour: str = "") -> str:
+    """Write one figure (HTML): its name, its value, what it means."""
     return (
         f'<div class="kpi"><div class="cap"><span>{name}</span><em>{state}</em></div>'
         f'<div class="value {colour}">{value}</div><div class="note">{note}</div>{extra}</div>'
@@ -99,29 +100,29 @@ def _card(name: str, value: str, note: str, *, state: str = "", extra: str = "",
 def _countdown(look: Look) -> str:
     upcoming = look.upcoming
     if upcoming is None:
-        return _card("Next_commercial_spike", "unscheduled", "no further airing is on the schedule")
+        return card("Next_commercial_spike", "unscheduled", "no further airing is on the schedule")
     left = (upcoming.start - look.now).total_seconds()
     share = np.clip((look.now - upcoming.since) / (upcoming.start - upcoming.since), 0, 1)
     track = f'<div class="track"><i style="width:{share:.0%}"></i></div>'
     note = f"<b>{escape(upcoming.name)}</b>, {upcoming.length_s:g} s, scheduled {upcoming.start:%H:%M:%S}"
-    return _card("Next_commercial_spike", clock(left), note, extra=track, colour="effect")
+    return card("Next_commercial_spike", clock(left), note, extra=track, colour="effect")
 
 
 def _audience(look: Look) -> str:
     viewers, change, since = look.viewers
     if not math.isfinite(viewers):
-        return _card("Live audience", DASH, "there is no audience feed, or it has not spoken yet")
+        return card("Live audience", DASH, "there is no audience feed, or it has not spoken yet")
     if not math.isfinite(change):
-        return _card("Live audience", short(viewers), f"no figure {since} min ago to compare with")
+        return card("Live audience", short(viewers), f"no figure {since} min ago to compare with")
     colour, sign = ("good", "▲") if change >= 0 else ("bad", "▼")
     moved = f'<b class="{colour}">{sign} {figure(change, "percent")}</b>'
-    return _card("Live audience", short(viewers), f"{moved} against {since} min ago")
+    return card("Live audience", short(viewers), f"{moved} against {since} min ago")
 
 
 def _roi(look: Look) -> str:
     row = look.row
     if row is None or not math.isfinite(row["iroas"]):
-        return _card("Incremental ROI", DASH, escape(look.why("iroas")))
+        return card("Incremental ROI", DASH, escape(look.why("iroas")))
     state = _steadiness(look, "iroas")
     word = "interval contains break-even"
     if look.counting:
@@ -131,26 +132,26 @@ def _roi(look: Look) -> str:
     elif row["roi_upper"] < 0:
         word = '<b class="bad">▲ LOSS</b> ROI below 0 in the whole interval'
     note = f"iROAS, {level(look)} {interval(row, 'iroas', 'ratio')}<br>{word}"
-    return _card("Incremental ROI", figure(row["iroas"], "ratio"), note, state=state)
+    return card("Incremental ROI", figure(row["iroas"], "ratio"), note, state=state)
 
 
 def _gap(look: Look) -> str:
     row = look.row
     if row is None or not math.isfinite(row["response_peak"]):
-        return _card("Causal gap", DASH, escape(look.why("response_peak")))
+        return card("Causal gap", DASH, escape(look.why("response_peak")))
     note = f"delivered airing to peak response, {level(look)} {interval(row, 'response_peak', 'seconds')}"
-    return _card("Causal gap", figure(row["response_peak"], "seconds"), note, state=_steadiness(look, "response_peak"))
+    return card("Causal gap", figure(row["response_peak"], "seconds"), note, state=_steadiness(look, "response_peak"))
 
 
 def _evidence(look: Look) -> str:
     row = look.row
     if row is None or not math.isfinite(row["e_value"]):
-        return _card("Evidence, e-value", DASH, escape(look.why("e_value")))
+        return card("Evidence, e-value", DASH, escape(look.why("e_value")))
     needed = 1 / look.settings.alpha
     passed = look.passed_s
     state = f"{needed:g} is needed" if passed is None else f'<b class="good">● passed {needed:g}</b> at +{passed:.0f} s'
     note = f"{state}, always-valid p {figure(row['anytime_p'], 'probability')}<br>valid however often you look"
-    return _card("Evidence, e-value", figure(row["e_value"], "evidence"), note)
+    return card("Evidence, e-value", figure(row["e_value"], "evidence"), note)
 
 
 def _steadiness(look: Look, name: str) -> str:

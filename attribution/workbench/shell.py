@@ -9,7 +9,13 @@ import streamlit as st
 from attribution.workbench.style import style
 
 ROOT = Path(__file__).parents[2]
-PAGES = {"Live": "app.py", "Tune": "pages/tune.py", "Data": "pages/data.py", "Record": "pages/record.py"}
+PAGES = {
+    "Live": "app.py",
+    "Tune": "pages/tune.py",
+    "Data": "pages/data.py",
+    "Stream": "pages/stream.py",
+    "Record": "pages/record.py",
+}
 """Every page of the app, in the order of the navigation."""
 ICON = Path(__file__).parent / "icon.png"
 DARK_FIRST = """<script>

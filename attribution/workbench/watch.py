@@ -15,6 +15,7 @@ from attribution.figures import figure, interval
 from attribution.stream.engine import Engine
 from attribution.stream.feeds import SimulatedFeed
 from attribution.stream.notices import LogEntry
+from attribution.stream.vault import Vault
 from attribution.workbench.look import Answer, Look, Past, Revealed, look, windows
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ class Watch:
         self.view = view
         self.world = at.simulate(view.scenario, rng=view.seed)
         entered = self.world.airings["start"].min() - pd.Timedelta(seconds=LEAD_S)
-        self.engine = Engine(SimulatedFeed(self.world, start=entered))
+        self.vault = Vault()
+        self.engine = Engine(SimulatedFeed(self.world, start=entered), keep=self.vault.keep)
         self.answer = Answer(words={}, changed={})
         self._closed = threading.Event()
         self._wanted = threading.Event()
@@ -77,6 +79,7 @@ class Watch:
         self._closed.set()
         self._wanted.set()
         self.engine.close()
+        self.vault.close()
 
     def _loop(self) -> None:
         while not self._closed.is_set():
