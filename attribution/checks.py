@@ -55,7 +55,7 @@ def preflight(counts: Counts, airings: pd.DataFrame, *, context: pd.DataFrame | 
     '1 airing outside the data'
     """
     checks: Iterable[Callable[[Counts, pd.DataFrame], list[Finding]]] = (
-        _outside, _regions, _windows, _history, _overlaps, _twins, _widths, _clock, _low
+        _outside, _regions, _windows, _history, _overlaps, _twins, _widths, _clock, _low, _untold
     )  # fmt: skip
     read = [f for f in (*counts.findings, *airings.attrs.get("findings", ())) if f.level != "note"]
     found = (
@@ -130,6 +130,23 @@ def _regions(counts: Counts, airings: pd.DataFrame) -> list[Finding]:
             )
         )
     return out
+
+
+def _untold(counts: Counts, _: pd.DataFrame) -> list[Finding]:
+    """Tell counts of which nobody knows how complete they are."""
+    hidden = np.asarray((np.isnan(counts.completeness) & np.isfinite(counts.total)).any(axis=0))
+    if not hidden.any():
+        return []
+    where = [name for name, untold in zip(counts.regions, hidden, strict=True) if untold]
+    return [
+        Finding(
+            "note",
+            "completeness unknown",
+            f"{count_of(len(where), 'region')}: {_listed(where)}",
+            "lost events would not show; what was received is taken as complete",
+            "let each source number its events (seq)",
+        )
+    ]
 
 
 def _windows(counts: Counts, airings: pd.DataFrame) -> list[Finding]:

@@ -51,6 +51,15 @@ def test_every_finding_says_where_what_harm_and_mend():
         assert all(finding[:5]), finding
 
 
+def test_a_feed_without_numbers_is_told_to_be_of_unknown_completeness():
+    counts = feed()
+    counts.completeness[5:, 1] = np.nan
+    told = preflight(counts, log(1805, 2600))
+    assert [tuple(f[:3]) for f in told] == [("note", "completeness unknown", "1 region: south")]
+    counts.values[5:, 1] = np.nan  # what is not counted is not claimed to be complete either
+    assert "note: completeness unknown" not in whats(counts, log(1805, 2600))
+
+
 def test_outside_and_by_how_many_hours():
     found = preflight(feed(), log(1800 - 5 * 3600, 2600 - 5 * 3600))
     assert found[0].level == "error"

@@ -104,6 +104,15 @@ def test_a_loss_of_2_percent_moves_the_estimate_by_nothing_once_it_is_counted():
     assert told["counterfactual"] == pytest.approx(full["counterfactual"], rel=0.03)
 
 
+def test_a_feed_of_unknown_completeness_is_taken_as_complete_and_said_to_be():
+    world = at.simulate(at.SCENARIOS["halftime"], rng=21)
+    whole = replace(world.counts, completeness=np.ones_like(world.counts.completeness))
+    untold = replace(whole, completeness=np.full_like(whole.completeness, np.nan))
+    known, unknown = (at.analyze(c, world.airings, LAG_KNOWN, social=world.social) for c in (whole, untold))
+    pd.testing.assert_frame_equal(known.table, unknown.table)
+    assert [f.what for f in at.preflight(untold, world.airings) if f.level == "note"] == ["completeness unknown"]
+
+
 def test_an_unknown_loss_needs_a_hint_and_takes_the_larger_of_two():
     calm = feed(np.full(600, 9.0))
     t0 = calm.seconds[0]

@@ -21,7 +21,10 @@ from attribution.stream.ledger import Ledger, Tally
 from attribution.stream.notices import LogEntry, Notices
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from attribution.counts import Counts
+    from attribution.events import EventBatch
     from attribution.stream.feeds import Delivery, Feed
 
 TICK_S = 0.1
@@ -175,6 +178,8 @@ class Engine:
         Seconds between two ticks of the thread.
     kind
         Kind of event to count; the feed's by default.
+    keep
+        Is given events, and the time of the feed by then (ns since 1970), before they are counted.
 
     Examples
     --------
@@ -192,11 +197,18 @@ class Engine:
     """
 
     def __init__(
-        self, feed: Feed, *, clock: Clock | None = None, tick_s: float = TICK_S, kind: str | None = None
+        self,
+        feed: Feed,
+        *,
+        clock: Clock | None = None,
+        tick_s: float = TICK_S,
+        kind: str | None = None,
+        keep: Callable[[EventBatch, int], None] | None = None,
     ) -> None:
         self._feed = feed
         self._clock = clock or SystemClock()
         self._tick_s = tick_s
+        self._keep = keep
         self._ledger = Ledger(feed.history, feed.origin, feed.labels, feed.numbers, kind or feed.kind, met=feed.met)
         self._notices = Notices(feed.tables["airings"], feed.origin)
         self._log: list[LogEntry] = []
@@ -298,6 +310,8 @@ class Engine:
         if delivery.batch is not None:
             if self._feed.met and self._feed.labels != self._ledger.labels:
                 self._ledger.grow(self._feed.labels, self._feed.numbers)
+            if self._keep is not None:
+                self._keep(delivery.batch, delivery.until)
             self._ledger.add(delivery.batch)
         if delivery.until > self._until or delivery.batch is not None:
             self._version += 1

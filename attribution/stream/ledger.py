@@ -67,7 +67,7 @@ class Ledger:
         self._closed = 0
         self._received_all = self._duplicate = self._late = self._refused = 0
         self._revised: list[np.ndarray] = []
-        self._numbered = True
+        self._unnumbered = np.zeros(sources, bool)
         self._first = 0 if not met else np.iinfo(np.int64).max
 
     def _say(self, labels: Labels) -> None:
@@ -83,7 +83,7 @@ class Ledger:
     @property
     def numbered(self) -> bool:
         """Whether every event carried a number: else nobody knows how many are missing."""
-        return self._numbered
+        return not self._unnumbered.any()
 
     @property
     def tally(self) -> Tally:
@@ -104,6 +104,7 @@ class Ledger:
         self._received = _padded(self._received, (room[0], len(labels.sources)))
         self._missing = _padded(self._missing, (room[0], len(labels.sources)))
         self._serves = _padded(self._serves, (len(labels.sources), room[1]))
+        self._unnumbered = _padded(self._unnumbered, (len(labels.sources),))
         self._gaps.grow(numbers[old:])
         self._whole = [
             replace(
@@ -144,7 +145,7 @@ class Ledger:
         fresh = (found.status == NEW) | (found.status == FILLED)
         self._duplicate += int((found.status == REPEATED).sum())
         self._refused += int((found.status == REFUSED).sum())
-        self._numbered = self._numbered and bool(batch.seq.all())
+        self._unnumbered[batch.source[batch.seq == 0]] = True
         if not fresh.all():
             batch, row = take(batch, fresh), row[fresh]
         self._received_all += len(row)
@@ -181,16 +182,19 @@ class Ledger:
         return np.concatenate([self._whole[0].total[first:], live])
 
     def counts(self) -> Counts:
-        """Return the history and the closed bins: a copy, which late events do not change any more."""
+        """Return the history and the closed bins: a copy, which late events do not change any more.
+
+        The completeness of a region is unknown, NaN, once one of its sources has sent an event without a number.
+        """
         n = self._closed
         first = min(self._first, n)
         received, missing = self._received[first:n] @ self._serves, self._missing[first:n] @ self._serves
         values, sent = self._values[first:n].astype(float), received + missing
-        completeness = received / np.maximum(sent, 1)
+        completeness = np.where(sent > 0, received / np.maximum(sent, 1), 1.0)
+        completeness[:, self._serves[self._unnumbered].any(axis=0)] = np.nan
         if self._beats:
             values[received == 0] = np.nan
-        else:
-            completeness[sent == 0] = 1.0
+            completeness[received == 0] = 0.0
         start = (self._origin + np.arange(first, n) * SECOND).astype("datetime64[ns]")
         live = replace(self._whole[0], start=start, width=np.ones(n - first), values=values, completeness=completeness)
         return _ordered(live) if self._met else _joined([*self._whole, live])

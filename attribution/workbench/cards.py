@@ -32,7 +32,8 @@ def cards(look: Look) -> dict[str, str]:
     }
 
 
-def _card(name: str, value: str, note: str, *, state: str = "", extra: str = "", colour: str = "") -> str:
+def card(name: str, value: str, note: str, *, state: str = "", extra: str = "", colour: str = "") -> str:
+    """Write one figure (HTML): its name, its value, what it means."""
     steady = f'<em title="whether it has settled over the last 30 s">{state}</em>' if state else ""
     return (
         f'<div class="ec kpi" role="group" aria-label="{name.replace("_", " ")}"><div class="cap"><span>{name}</span>'
@@ -47,28 +48,28 @@ def _countdown(look: Look) -> str:
         share = np.clip((look.now - upcoming.since) / (upcoming.start - upcoming.since), 0, 1)
         track = f'<div class="track"><i style="width:{share:.0%}"></i></div>'
         note = f"<b>{escape(upcoming.name)}</b>, {upcoming.length_s:g} s, scheduled {upcoming.start:%H:%M:%S}"
-        return _card(name, clock(left), note, extra=track, colour="effect")
+        return card(name, clock(left), note, extra=track, colour="effect")
     ahead = look.forecast
     if ahead is None or look.state == "ENDED":
         over = (
             "the event is over" if look.state == "ENDED" else "nothing is on the schedule, too few breaks to foretell"
         )
-        return _card(name, "unscheduled", over)
+        return card(name, "unscheduled", over)
     record = f"{ahead.inside} of {ahead.tried} earlier ones held" if ahead.tried else "none to check it by yet"
     note = f"<b>predicted</b>, 80% between {clock(ahead.lower)} and {clock(ahead.upper)}; {record}"
-    return _card(name, f"~{clock(ahead.seconds)}", note, colour="effect")
+    return card(name, f"~{clock(ahead.seconds)}", note, colour="effect")
 
 
 def _audience(look: Look) -> str:
     viewers, change, since = look.viewers
     if not math.isfinite(viewers):
-        return _card("Live audience", DASH, "there is no audience feed, or it has not spoken yet")
+        return card("Live audience", DASH, "there is no audience feed, or it has not spoken yet")
     line = _line(look.audience)
     if not math.isfinite(change):
-        return _card("Live audience", short(viewers), f"no figure {since} min ago to compare with", extra=line)
+        return card("Live audience", short(viewers), f"no figure {since} min ago to compare with", extra=line)
     colour, sign = ("good", "▲") if change >= 0 else ("bad", "▼")
     moved = f'<b class="{colour}">{sign} {figure(change, "percent")}</b>'
-    return _card("Live audience", short(viewers), f"{moved} against {since} min ago", extra=line)
+    return card("Live audience", short(viewers), f"{moved} against {since} min ago", extra=line)
 
 
 def _line(values: tuple[float, ...]) -> str:
@@ -92,7 +93,7 @@ def _line(values: tuple[float, ...]) -> str:
 def _roi(look: Look) -> str:
     row = look.row
     if row is None or not math.isfinite(row["iroas"]):
-        return _card("Incremental ROI", DASH, escape(look.why("iroas")))
+        return card("Incremental ROI", DASH, escape(look.why("iroas")))
     state = _steadiness(look, "iroas")
     word = "interval contains break-even"
     if look.counting:
@@ -103,29 +104,29 @@ def _roi(look: Look) -> str:
         word = '<b class="bad">▲ LOSS</b> ROI below 0 in the whole interval'
     chance = f"P(ROI &gt; 0) <b>{figure(look.chance, 'probability')}</b>" if math.isfinite(look.chance) else ""
     note = f"iROAS, {level(look)} {interval(row, 'iroas', 'ratio')}<br>{word}{'<br>' * bool(chance)}{chance}"
-    return _card("Incremental ROI", figure(row["iroas"], "ratio"), note, state=state)
+    return card("Incremental ROI", figure(row["iroas"], "ratio"), note, state=state)
 
 
 def _gap(look: Look) -> str:
     row = look.row
     if row is None or not math.isfinite(row["response_peak"]):
-        return _card("Causal gap", DASH, escape(look.why("response_peak")))
+        return card("Causal gap", DASH, escape(look.why("response_peak")))
     onset = f"<br>first responses {figure(look.gap['onset'], 'seconds')}" if "onset" in look.gap else ""
     onset += f", mean {figure(look.gap['mean'], 'seconds')}" if "mean" in look.gap else ""
     note = f"delivered airing to peak response, {level(look)} {interval(row, 'response_peak', 'seconds')}{onset}"
-    return _card("Causal gap", figure(row["response_peak"], "seconds"), note, state=_steadiness(look, "response_peak"))
+    return card("Causal gap", figure(row["response_peak"], "seconds"), note, state=_steadiness(look, "response_peak"))
 
 
 def _health(look: Look) -> str:
     low = worst(look.health)
     if low is None:
-        return _card("Model health", DASH, "no part of it has been measured yet")
+        return card("Model health", DASH, "no part of it has been measured yet")
     word = '<b class="good">● OPTIMAL</b>' if low.score >= SOUND else '<b class="bad">▲ DEGRADED</b>'
     word = "<b>◐ FAIR</b>" if FAIR <= low.score < SOUND else word
     known = [part for part in look.health if math.isfinite(part.score)]
     bars = "".join(f'<i title="{part.name} {part.score:.1f}" style="width:{part.score:.0f}%"></i>' for part in known)
     note = f"{word} worst of {len(known)} known parts: {low.name}"
-    return _card("Model health", f"{low.score:.1f}%", note, extra=f'<div class="parts">{bars}</div>')
+    return card("Model health", f"{low.score:.1f}%", note, extra=f'<div class="parts">{bars}</div>')
 
 
 def _steadiness(look: Look, name: str) -> str:

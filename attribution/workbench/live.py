@@ -34,8 +34,8 @@ def watch(wanted: View) -> Watch:
     return Watch(wanted)
 
 
-def show() -> None:
-    """Show the whole page."""
+def opened() -> Watch:
+    """Return the watch of the event that the address names; a wrong address is told, and ends the run."""
     try:
         wanted = view(seat.open_at(st.query_params.to_dict()))
         feed = watch(wanted)
@@ -45,6 +45,12 @@ def show() -> None:
     if feed.forgotten:
         watch.clear(wanted)
         feed = watch(wanted)
+    return feed
+
+
+def show() -> None:
+    """Show the whole page."""
+    feed = opened()
     feed.look()
     seat.arrive(feed)
     st.html(sheet(mode()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+
 def sheet(mode: str) -> str:
     """Return the style element; popovers and dialogs hang outside the page, and are told its mode here."""
     return SHEET.replace("MODE", mode)

@@ -16,6 +16,7 @@ PAGES = {
     "Airings": "pages/airings.py",
     "Compare": "pages/compare.py",
     "Data": "pages/data.py",
+    "Stream": "pages/stream.py",
     "Record": "pages/record.py",
 }
 """Every page of the app, in the order of the navigation."""

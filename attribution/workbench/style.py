@@ -135,6 +135,7 @@ SHEET = """
  .ec ul.log{height:13rem}
 }
 @media(max-width:720px){
+ .kpis.even .kpi:last-child{grid-column:auto}
  .kpis{grid-template-columns:repeat(2,minmax(0,1fr))}.kpi .value{font-size:1.35rem}.kpi .cap em{display:none}
  .st-key-herohead{flex-wrap:wrap}
  .verdict{grid-template-columns:1fr}.verdict .word{font-size:1.5rem;min-width:0}

@@ -7,7 +7,7 @@ import math
 import threading
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -18,6 +18,7 @@ from attribution.stream.engine import Engine, Metrics, Snapshot
 from attribution.stream.feeds import no_table
 from attribution.stream.lags import Timed
 from attribution.stream.notices import LogEntry
+from attribution.stream.vault import Vault
 from attribution.workbench.look import Answer, Look, Past, Revealed, look
 from attribution.workbench.sight import current, windows
 from attribution.workbench.tape import Tape
@@ -58,6 +59,7 @@ class Watch:
         self.view = view
         self.tape = Tape()
         self._source = view.open()
+        self.vault = Vault()
         self._feed = Timed(self._source.feed)
         self._engine: Engine | None = None
         self.answer = begun(self._source.plan, pd.Timestamp.now("UTC"))
@@ -123,6 +125,7 @@ class Watch:
         if self._engine is not None:
             self._engine.close()
         self._source.close()
+        self.vault.close()
 
     def snapshot(self) -> Snapshot:
         """Return everything known now; a feed that has gone quiet is called so."""
@@ -137,7 +140,8 @@ class Watch:
     def _begin(self) -> None:
         """Start the engine once the feed has begun."""
         if self._engine is None and self._source.feed.begin():
-            self._engine = Engine(self._feed)  # pyright: ignore[reportArgumentType]  it has all that the feed has
+            timed: Any = self._feed  # it has all that the feed has
+            self._engine = Engine(timed, keep=self.vault.keep)
             self._engine.start()
 
     def _make(self) -> Look:

@@ -22,7 +22,7 @@ QUIET = (
     *("--disable-component-update", "--disable-sync"),
 )
 # Streamlit looks for its own routes below a deep link first, and takes the root where that answers 404.
-PROBES = re.compile(r"/(?:data|record|tune)/_stcore/(health|host-config)$")
+PROBES = re.compile(r"/(?:data|record|stream|tune)/_stcore/(health|host-config)$")
 
 pytestmark = [
     pytest.mark.browser,
@@ -41,6 +41,7 @@ def address(tmp_path):
         server = subprocess.Popen(
             [*command, "--server.address", "127.0.0.1"],
             cwd=ROOT,
+            env=os.environ | {"TMPDIR": str(tmp_path)},
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -144,6 +145,20 @@ def test_the_record_page_shows_every_method_in_the_chosen_world(address, page, w
     page.get_by_role("cell", name="break common").first.wait_for()
     page.get_by_role("link", name="what fell short").click()
     page.wait_for_function("document.querySelector('#short').getBoundingClientRect().top < innerHeight")
+    quiet(page)
+
+
+@pytest.mark.parametrize("width", [420, 1600])
+def test_the_stream_page_tells_how_the_engine_does(address, page, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(f"{address}/stream")
+    page.locator(".verdict .sentence", has_text="events a second").wait_for()
+    assert page.locator(".verdict .word").inner_text().endswith("COUNTING")
+    assert page.locator(".kpi").count() == 10
+    assert page.evaluate("[...document.querySelectorAll('.kpi .value')].every(v => v.scrollWidth <= v.clientWidth)")
+    page.get_by_role("link", name="the last drill").click()
+    page.wait_for_function("document.querySelector('#drill').getBoundingClientRect().top < innerHeight")
+    page.get_by_role("cell", name="killed -9").wait_for()
     quiet(page)
 
 

@@ -8,6 +8,7 @@ import json
 from collections import Counter
 
 import numpy as np
+import pandas as pd
 import pytest
 from faults.embedded import Failing, Hasty, Turned, counted, drill
 from faults.killed import kills
@@ -17,7 +18,9 @@ from hypothesis import strategies as st
 
 from attribution.events import EventBatch, bin_batch
 from attribution.stream import wire
+from attribution.stream.arrivals import ArrivalFeed
 from attribution.stream.book import Book, Rules
+from attribution.stream.engine import Engine
 from attribution.stream.keeping import Keeping, Refused
 from attribution.stream.node import Node
 from attribution.stream.readout import repeated_and_late
@@ -170,6 +173,30 @@ def test_without_numbers_everything_is_counted_and_completeness_is_unknown(tmp_p
     assert counts.values.ravel().tolist() == [2, 1]
     assert np.isnan(counts.completeness[0, 0])
     assert counts.completeness[0, 1] == 1
+
+
+def test_the_live_ledger_has_the_same_rule_of_completeness(tmp_path, clock):
+    frames = [
+        lines(at(0.1, 1, region="a", source="s"), at(0.2, 4, region="a", source="s"), at(0.3, region="b", source="t")),
+        lines(at(1.1, 5, region="a", source="s"), at(1.2, region="b", source="t"), at(2.2, 1, region="c", source="u")),
+        lines(at(2.3, 6, region="a", source="s"), at(2.4, 1, region="b", source="s2"), at(9, 7, source="s")),
+    ]
+    node, came = Node(tmp_path, clock=clock), list(frames)
+    feed = ArrivalFeed(lambda: [came.pop(0)] if came else [], now=lambda: clock.at + 10 * SECOND, settle_s=0.0)
+    assert feed.begin()
+    engine = Engine(feed)
+    clock.at += 10 * SECOND
+    for frame in frames:
+        node.offer(frame)
+        node.step()
+        engine.step()
+    seen = engine.snapshot().counts.between(end=pd.Timestamp(BEGIN + 3 * SECOND, tz="UTC"))
+    ours = node.counts(T0, T0 + 3)
+    assert seen.regions == ours.regions == ("a", "all", "b", "c")
+    np.testing.assert_array_equal(seen.values, ours.values)
+    np.testing.assert_array_equal(seen.completeness, ours.completeness)
+    assert np.isnan(ours.completeness).any(axis=0).tolist() == [False, False, True, False]
+    assert ours.completeness[0, 0] == 0.5
 
 
 def test_heartbeats_tell_silence_from_zero(tmp_path, clock):
