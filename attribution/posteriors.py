@@ -23,11 +23,12 @@ WARM_UP, LONG_WARM_UP = 150, 400
 LONGER = 3
 """A longer run has so many times as many draws."""
 
-LEAST_DRAWS = 100
-"""Every run is drawn from at least so often in each chain, however little it weighs: its health must be told."""
-
 TELLING = 0.05
 """Runs of less weight are not asked how their parameters and their energy mix."""
+
+LEAST_DRAWS = 100, 200
+"""Each chain of a run has at least so many draws, however little it weighs: of one that is not asked how it mixes, of
+one that is."""
 
 
 def run(
@@ -86,7 +87,13 @@ def run(
 
 def _planned(group: Group, draws: int, tune: int = WARM_UP) -> int:
     """Return the draws of each chain of all runs, warm-up included."""
-    return sum(max(count, LEAST_DRAWS) + tune for count in _split(np.array([p.weight for p in group.problems]), draws))
+    weight = np.array([p.weight for p in group.problems])
+    return sum(count + tune for count in _taken(weight, _split(weight, draws)))
+
+
+def _taken(weight: np.ndarray, wanted: list[int]) -> list[int]:
+    """Return how often each run is drawn from: as often as its weight wants, or a little more."""
+    return [max(count, LEAST_DRAWS[int(w >= TELLING)]) for w, count in zip(weight, wanted, strict=True)]
 
 
 def _counter(tell: Any, state: str, before: int, total: int) -> Any:
@@ -108,9 +115,9 @@ def _sample(group: Group, draws: int, tune: int, chains: int, seed: np.random.Se
     weight = np.array([p.weight for p in group.problems])
     wanted = _split(weight, draws)
     parts, done = [], 0
-    for own, count, entropy in zip(group.problems, wanted, seed.generate_state(len(weight)), strict=True):
+    seeds = seed.generate_state(len(weight))
+    for own, taken, entropy in zip(group.problems, _taken(weight, wanted), seeds, strict=True):
         base = done
-        taken = max(count, LEAST_DRAWS)
         chain = posterior.sample(
             own, draws=taken, tune=tune, chains=chains, seed=int(entropy), watch=lambda n, d, b=base: watch(b, n, d)
         )

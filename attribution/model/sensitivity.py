@@ -1,15 +1,16 @@
 """Which prior does an answer lean on? Power-scaling from the draws, without another fit (Kallioinen et al. 2024).
 
 A prior raised to a power a weights each draw by prior^(a - 1); how far the weighted distribution moves from the drawn
-one, a doubling of the power, is the prior's index.
+one, a doubling of the power, is the prior's index. Distance: the cumulative Jensen-Shannon distance of Nguyen and
+Vreeken (2015), as a share of its bound, of the two ends from which a distribution may be cumulated the larger.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-POWERS = (0.8, 1.25)
-"""The powers that are compared: a little less and a little more of the prior."""
+POWERS = (1 / 1.01, 1.01)
+"""The powers that are compared, a little less and a little more of the prior: those of the published definition."""
 
 LEANS = 0.05
 """From this index on an answer leans on a prior (Kallioinen et al. 2024)."""
