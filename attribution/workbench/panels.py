@@ -46,11 +46,14 @@ def answer_bar(verdict: Verdict, facts: list[str]) -> str:
     return bar(verdict.word, verdict.sentence, [*rung, *facts, *change], claims=verdict.word in CLAIMS)
 
 
-def bar(word: str, sentence: str, facts: list[str], *, claims: bool) -> str:
-    """Write the bar itself: a word with its mark, a sentence, facts (HTML); yellow at its side where it claims."""
+def bar(word: str, sentence: str, facts: list[str], *, claims: bool, sign: str = "") -> str:
+    """Write the bar itself: a word with its mark, a sentence, facts (HTML); yellow at its side where it claims.
+
+    ``sign`` stands in the place of the word's own mark where the word is no verdict.
+    """
     return (
         f'<section class="ec panel verdict{" claims" if claims else ""}" aria-label="Verdict">'
-        f'<div class="word"><i aria-hidden="true">{mark(word)}</i>{escape(word)}</div><div>'
+        f'<div class="word"><i aria-hidden="true">{sign or mark(word)}</i>{escape(word)}</div><div>'
         f'<p class="sentence">{escape(sentence)}</p><p class="facts">{" · ".join(facts)}</p></div></section>'
     )
 
