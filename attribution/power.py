@@ -249,7 +249,7 @@ def best_holdout(found: Power) -> pd.Series | None:
     """Return the holdouts with which the smallest lift is shown; None where no region can be spared."""
     options = found.of("holdout")
     options = options[options["holdouts"] != ""]
-    return None if options.empty else options.loc[options["lift"].idxmin()]
+    return None if options.empty else options.sort_values("lift", kind="stable").iloc[0]
 
 
 def several(lift: float, most: int = 20) -> pd.DataFrame:

@@ -37,9 +37,7 @@ def show() -> None:
         held = _held(case)
         one = _power(case, held)
         with st.container(key="planbar"):
-            bench.panel(
-                "within-planbar", one, lambda found: _bar(found), doing="Asking the history what one spot shows"
-            )
+            bench.panel("within-planbar", one, _bar, doing="Asking the history what one spot shows")
         left, right = st.columns([1, 1.1], gap="small")
         with left:
             _regions(case, held, one)
