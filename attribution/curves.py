@@ -21,7 +21,7 @@ CURVE, TICK = 210, 12
 """Heights, pixels: of the curve, of a row of choices."""
 LABELS = 170
 """Pixels that the labels of both charts take, so that a column of choices stands under its estimate."""
-SPELT = {**NAMES, "controls": "Controls", "baseline": "Baseline"}
+SPELT = {**NAMES, "kernel": "Kernel", "controls": "Controls", "baseline": "Baseline"}
 
 
 def _rank() -> alt.X:
@@ -61,7 +61,7 @@ def choices_spec(mode: str, rows: int) -> dict[str, Any]:
     """Compile the choices under the curve: a mark where a specification takes a value."""
     colours = palette(mode)
     axis = alt.Axis(domain=False, labelLimit=LABELS, labelOverlap=False, minExtent=LABELS, maxExtent=LABELS)
-    y = alt.Y("label:N", title=None, sort=None, axis=axis)
+    y = alt.Y("label:N", title=" ", sort=None, axis=axis)  # as wide as the title of the curve's axis
     frame = named("window").mark_point(opacity=0).encode(x=_rank())
     colour = alt.condition("datum.yours", alt.value(colours.effect_text), alt.value(colours.muted))
     marks = named("marks").mark_tick(thickness=1.6, height=8, orient="vertical").encode(x=_rank(), y=y, color=colour)

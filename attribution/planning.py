@@ -196,6 +196,34 @@ def lock(
     return replace(plan, sha256=_digest(plan))
 
 
+def spared(airings: pd.DataFrame, holdouts: Sequence[str], regions: Sequence[str]) -> pd.DataFrame:
+    """Return the airings as they would run with some regions held out of all of them.
+
+    Parameters
+    ----------
+    airings
+        Canonical airings; empty regions stand for everywhere.
+    holdouts
+        Regions that get no ad; with none it runs everywhere.
+    regions
+        Every region of the counts.
+
+    Raises
+    ------
+    ValueError
+        When no region is left.
+
+    Examples
+    --------
+    >>> spared(pd.DataFrame({"regions": ["", "a|b"]}), ["b"], ["a", "b", "c"])["regions"].tolist()
+    ['a|c', 'a|c']
+    """
+    left = [name for name in regions if name not in set(holdouts)]
+    if not left:
+        raise ValueError(f"holdouts are {list(holdouts)}; leave a region for the ad, the counts have {list(regions)}")
+    return airings.assign(regions="|".join(left) if holdouts else "")
+
+
 def verify(plan: Plan) -> bool:
     """Return whether the plan is locked and its hash fits what it says."""
     return bool(plan.locked_at) and plan.sha256 == _digest(plan)

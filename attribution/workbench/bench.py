@@ -110,7 +110,8 @@ def _waited(one: Work, airings: int) -> None:
     """Hold the verdict's place while the analysis runs, looking again every second; or say why there is none."""
     many = f"{airings} airings" if airings > 1 else "the airing"
     words = one.trouble or f"Taking every look at {many}: this takes some seconds an airing, once."
-    st.html(panels.bar("no data" if one.trouble else "analysing", words, [], claims=False))
+    word, sign = ("no data", "") if one.trouble else ("analysing", "○")
+    st.html(panels.bar(word, words, [], claims=False, sign=sign))
     if not one.trouble:
         st.html('<div class="ec waiting"></div>')
         st.fragment(_until, run_every=POLL_S)(one)

@@ -50,7 +50,10 @@ def answer_bar(verdict: Verdict, facts: list[str]) -> str:
 
 
 def bar(word: str, sentence: str, facts: list[str], *, claims: bool, sign: str = "") -> str:
-    """Write the bar itself: a word with its mark, a sentence, facts (HTML); yellow at its side where it claims."""
+    """Write the bar itself: a word with its mark, a sentence, facts (HTML); yellow at its side where it claims.
+
+    ``sign`` stands in the place of the word's own mark where the word is no verdict.
+    """
     return (
         f'<section class="ec panel verdict{" claims" if claims else ""}" aria-label="Verdict">'
         f'<div class="word"><i aria-hidden="true">{sign or mark(word)}</i>{escape(word)}</div><div>'

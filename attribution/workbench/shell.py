@@ -15,6 +15,7 @@ PAGES = {
     "Evidence": "pages/evidence.py",
     "Airings": "pages/airings.py",
     "Compare": "pages/compare.py",
+    "Plan": "pages/plan.py",
     "Data": "pages/data.py",
     "Stream": "pages/stream.py",
     "Record": "pages/record.py",

@@ -22,7 +22,7 @@ QUIET = (
     *("--disable-component-update", "--disable-sync"),
 )
 # Streamlit looks for its own routes below a deep link first, and takes the root where that answers 404.
-PROBES = re.compile(r"/(?:data|record|stream|tune)/_stcore/(health|host-config)$")
+PROBES = re.compile(r"/(?:data|record|stream|tune|evidence|airings|compare|plan)/_stcore/(health|host-config)$")
 
 pytestmark = [
     pytest.mark.browser,
@@ -168,6 +168,70 @@ def test_the_tune_page_fits_a_narrow_screen(address, page):
     page.locator(".verdict .word").wait_for()
     page.get_by_text("unknown setting 'colour'").wait_for()
     page.get_by_role("slider", name="Alpha").wait_for()
+    quiet(page)
+
+
+KNOWN = "window=60s&response_peak=10s&response_peak_logsd=0.2"
+
+
+def test_an_answer_is_taken_apart_and_a_moment_without_the_ad_looked_into(address, page):
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.goto(f"{address}/evidence?{KNOWN}")
+    page.locator(".verdict .word", has_text="caused").wait_for()
+    page.get_by_text("Nothing that was looked at speaks against it.").wait_for()
+    page.get_by_role("cell", name="Together").wait_for()
+    page.get_by_text("of 30 moments without the ad rose as far").wait_for(timeout=240_000)
+    page.get_by_text("The word is “caused” with all regions").wait_for(timeout=240_000)
+    page.get_by_role("combobox", name="Look into a moment").click()
+    page.get_by_role("option").nth(2).click()
+    page.wait_for_url("**placebo=**")
+    page.get_by_text("nothing of ours ran; the model reads").wait_for()
+    page.get_by_text("What moved the answer most").last.wait_for(timeout=240_000)
+    page.set_viewport_size({"width": 420, "height": 900})
+    quiet(page)
+
+
+def test_airings_are_sorted_and_one_is_taken_apart(address, page):
+    page.goto(f"{address}/airings?world=overlap&{KNOWN}")
+    page.get_by_text("HALFTIME_FIRST, HALFTIME_SECOND").wait_for(timeout=120_000)
+    page.get_by_text("By effect", exact=True).click()
+    page.get_by_role("button", name="Take HALFTIME_FIRST apart").click()
+    page.get_by_text("Every second, taken apart").wait_for()
+    assert page.locator(".verdict .sentence", has_text="HALFTIME_FIRST").count() == 1
+    page.wait_for_url("**/evidence?**airing=HALFTIME_FIRST**")
+    page.get_by_role("link", name="Airings").click()
+    page.get_by_text("Overlaps and joint credit").wait_for()
+    page.set_viewport_size({"width": 420, "height": 900})
+    quiet(page)
+
+
+def test_every_rule_is_tried_where_no_ad_ran(address, page):
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.goto(f"{address}/compare?{KNOWN}")
+    page.get_by_role("cell", name="8 min, all of them").wait_for()
+    page.get_by_text("claims an effect at 100% of").wait_for()
+    page.get_by_text(re.compile(r"Ours: \d+% of 30")).wait_for(timeout=240_000)
+    page.set_viewport_size({"width": 420, "height": 900})
+    quiet(page)
+
+
+def test_a_plan_is_made_locked_saved_and_brought_back(address, page, tmp_path):
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.goto(f"{address}/plan?until=0&{KNOWN}")
+    page.get_by_text("One spot with eu-west held out shows a lift of").wait_for(timeout=240_000)
+    page.get_by_role("button", name="Lock this plan").click()
+    page.get_by_text("LOCKED LATE").wait_for()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save the plan").click()
+    plan = tmp_path / "plan.json"
+    plan.write_bytes(Path(download.value.path()).read_bytes())
+    page.goto(f"{address}/plan?until=0&{KNOWN}&hold=apac&alpha=0.01")
+    inputs = page.locator("input[type=file]")
+    inputs.first.wait_for(state="attached")
+    inputs.first.set_input_files(plan)
+    page.get_by_text("alpha: 0.05 -> 0.01").wait_for()
+    page.get_by_text("controls of HALFTIME_PRIME: eu-west -> apac").first.wait_for()
+    page.set_viewport_size({"width": 420, "height": 900})
     quiet(page)
 
 
