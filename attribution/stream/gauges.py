@@ -39,11 +39,11 @@ class Flow:
     def counted(self, events: int, since: float, now: float) -> None:
         """Note a frame that was taken in at ``since`` and is counted at ``now``, s."""
         self._recent.append((now, now - since, events))
+        self._forget(now)
 
     def seen(self, now: float) -> dict[str, float]:
         """Events a second, quantiles of the wait (ms) and uptime."""
-        while self._recent and now - self._recent[0][0] > RECENT_S:
-            self._recent.popleft()
+        self._forget(now)
         span = min(RECENT_S, now - self._begun)
         rate = sum(events for _, _, events in self._recent) / span if span > 0 else nan
         p50 = p99 = nan
@@ -58,6 +58,10 @@ class Flow:
             "latency_p99_ms": float(p99),
             "uptime_s": now - self._begun,
         }
+
+    def _forget(self, now: float) -> None:
+        while self._recent and now - self._recent[0][0] > RECENT_S:
+            self._recent.popleft()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,9 +7,12 @@ that neither a wait nor a failure changes a count.
 from __future__ import annotations
 
 import sqlite3
+import threading
+import weakref
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, NamedTuple
+from concurrent.futures import Future
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from attribution.stream.keeping import Keeping
     from attribution.stream.store import Aside, Store
 
+_Job: TypeAlias = "tuple[Callable[[], None], Future[None]]"
 HELD_OPEN = "state: a reader holds an old state open; the log is kept until it lets go"
 
 
@@ -40,31 +44,49 @@ class Hand:
     """
 
     def __init__(self, name: str) -> None:
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
-        self._job: Future[None] | None = None
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        # It holds nobody up at the end of the process either: what it breaks off was not acknowledged as saved.
+        self._thread = threading.Thread(target=_work, args=(self._jobs,), name=name, daemon=True)
+        self._end = weakref.finalize(self, self._jobs.put, None)
+        self._done: Future[None] | None = None
 
     @property
     def busy(self) -> bool:
         """Whether a job is under way."""
-        return self._job is not None and not self._job.done()
+        return self._done is not None and not self._done.done()
 
     def do(self, job: Callable[[], None]) -> None:
         """Begin a job when the one before is done; raises what that one raised."""
         self.wait()
-        self._job = self._thread.submit(job)
+        if self._thread.ident is None:
+            self._thread.start()
+        self._done = Future()
+        self._jobs.put((job, self._done))
 
     def wait(self) -> None:
         """Wait until the job is done; raises what it raised."""
-        job, self._job = self._job, None
-        if job is not None:
-            job.result()
+        done, self._done = self._done, None
+        if done is not None:
+            done.result()
 
     def close(self) -> None:
         """Wait, and end the thread."""
         try:
             self.wait()
         finally:
-            self._thread.shutdown()
+            self._end()
+
+
+def _work(jobs: SimpleQueue[_Job | None]) -> None:
+    while (given := jobs.get()) is not None:
+        job, done = given
+        try:
+            job()
+        except BaseException as error:  # it is raised where the job is waited for
+            done.set_exception(error)
+        else:
+            done.set_result(None)
+        del given, job, done  # nothing is kept alive between two jobs
 
 
 class Snapshot(NamedTuple):

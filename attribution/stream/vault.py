@@ -40,7 +40,7 @@ class Vault:
 
     def __init__(self, folder: Path | None = None) -> None:
         prepare()
-        self._own = tempfile.TemporaryDirectory(prefix="event-command-") if folder is None else None
+        self._own = tempfile.TemporaryDirectory(prefix="event-command-stream-") if folder is None else None
         self._clock = _EventTime()
         self._lock = threading.Lock()
         self.node = Node(folder or Path(self._own.name if self._own else ""), keeping=KEPT, clock=self._clock)

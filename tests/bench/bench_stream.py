@@ -179,17 +179,22 @@ def latency(seconds: float = 20.0, eps: int = 14_200, tick_s: float = 0.001) -> 
     )
 
 
-def pandas_over_json(n: int = 14_200) -> None:
-    """What one would write first: a line of JSON an event, a frame, a group."""
-    made = batches(n, n, 14_200)[0]
-    lines = [
+def json_lines(made: EventBatch) -> list[str]:
+    """Events as a sender without our encoder would write them."""
+    return [
         json.dumps({
             "time": int(made.time[i]), "seq": int(made.seq[i]), "source": LABELS.sources[made.source[i]],
             "region": LABELS.regions[made.region[i]], "channel": LABELS.channels[made.channel[i]],
             "device": LABELS.devices[made.device[i]], "kind": LABELS.kinds[made.kind[i]],
         })
-        for i in range(n)
+        for i in range(len(made))
     ]  # fmt: skip
+
+
+def pandas_over_json(n: int = 14_200) -> None:
+    """What one would write first: a line of JSON an event, a frame, a group."""
+    made = batches(n, n, 14_200)[0]
+    lines = json_lines(made)
 
     def loop() -> None:
         table = pd.DataFrame([json.loads(line) for line in lines]).drop_duplicates(["source", "seq"])

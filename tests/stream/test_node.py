@@ -21,6 +21,7 @@ from attribution.stream import wire
 from attribution.stream.arrivals import ArrivalFeed
 from attribution.stream.book import Book, Rules
 from attribution.stream.engine import Engine
+from attribution.stream.gauges import Flow
 from attribution.stream.keeping import Keeping, Refused
 from attribution.stream.node import Node
 from attribution.stream.readout import repeated_and_late
@@ -349,6 +350,13 @@ def test_metrics_are_measured(tmp_path, clock):
     text = health.metrics_text()
     assert "attribution_received_total 200\n" in text
     assert all(line.startswith(("#", "attribution_")) for line in text.splitlines())
+
+
+def test_what_was_measured_longer_ago_is_forgotten_without_anybody_asking():
+    flow = Flow(0.0)
+    for i in range(5000):
+        flow.counted(1, since=0.1 * i, now=0.1 * i)
+    assert len(flow._recent) < 110
 
 
 def test_rules_and_keeping_say_what_is_wrong():

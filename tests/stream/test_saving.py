@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections import Counter
 
@@ -192,3 +195,38 @@ def test_a_transaction_under_way_is_not_seen_half(tmp_path):
     node._store._base.execute("ROLLBACK")
     with pytest.raises(sqlite3.ProgrammingError):
         node.close() or node._store.seen(0, 1)
+
+
+def test_a_thread_ends_with_its_hand_and_keeps_nothing_alive():
+    hand, done = Hand("short-lived"), threading.Event()
+    hand.do(done.set)
+    assert done.wait(10)
+    (thread,) = (each for each in threading.enumerate() if each.name == "short-lived")
+    assert thread.daemon
+    del hand
+    gc.collect()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_the_end_of_a_process_is_not_held_up_and_quiet(tmp_path):
+    program = (
+        "import pathlib, sys, threading, time\n"
+        "from attribution.stream import wire\n"
+        "from attribution.stream.keeping import Keeping\n"
+        "from attribution.stream.node import Node\n"
+        "node = Node(pathlib.Path(sys.argv[1]), keeping=Keeping(sync_s=1e-4, save_s=1e-4))\n"
+        "def run():\n"
+        "    for i in range(10**9):\n"
+        '        node.offer(wire.lines(b\'{"time": %d, "seq": %d, "epoch": 1}\' % (time.time_ns(), i + 1))[0])\n'
+        "        node.step()\n"
+        "        node.tick()\n"
+        "threading.Thread(target=run, daemon=True).start()\n"
+        "time.sleep(0.3)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    node = Node(tmp_path)
+    assert node.book.totals["received"] == node.book.gaps.high[0] > 0
+    assert node.book.gaps.dropped == 0
+    node.close()
