@@ -14,8 +14,9 @@ import attribution as at
 from attribution import charts, plotted
 from attribution.details import WHOLE, details
 from attribution.reports import cases_html, explanation, findings_html, reason, report, table_html
-from attribution.workbench import desk, panels
+from attribution.workbench import desk, panels, tune_controls
 from attribution.workbench.shell import ROOT, mode, plain_markdown
+from attribution.workbench.tune_view import FILES, TuneView
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -235,9 +236,18 @@ def _answer(material: desk.Material, settings: at.Settings) -> None:
                 "Save the report", _report(result, name), f"report-{name}.html", "text/html", type="primary"
             )
             st.download_button("Save the table", result.table.to_csv(index=False), f"airings-{name}.csv", "text/csv")
+            if st.button("Take it apart", key="apart"):
+                _take_apart(settings)
     with places[1]:
         for number, (heading, html) in enumerate(beside.items()):
             _panel(f"beside-{number}", heading, html)
+
+
+def _take_apart(settings: at.Settings) -> None:
+    """Go to the evidence page with these files and settings."""
+    st.session_state["tune-view"] = TuneView(data=FILES, settings=settings)
+    tune_controls.put(settings)
+    st.switch_page("pages/evidence.py")
 
 
 def _panel(key: str, heading: str, html: str) -> None:
