@@ -13,7 +13,7 @@ export UV_SYSTEM_CERTS := $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),1,
 
 .DEFAULT_GOAL := help
 .PHONY: help env app test lint e2e notebooks bench bench-peers calibrate calibrate-real calibrate-dense
-.PHONY: calibrate-posterior drill lock
+.PHONY: calibrate-posterior drill gallery lock
 
 help:  ## list these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -84,6 +84,9 @@ lint: env  ## the rest of the gate: ruff, its formatter, pyright
 
 e2e: env  ## open every page in a browser (needs a Chromium)
 	@$(ONE_THREAD) "$(PY)" -m pytest -q -m browser -rs tests/e2e $(ARGS)
+
+gallery: env  ## take a picture of every state of the live page, dark and light, into gallery/ (needs a Chromium)
+	@$(ONE_THREAD) PYTHONPATH=. "$(PY)" tests/gallery.py $(ARGS)
 
 notebooks: env  ## pair every notebook with its script and execute it (ONLY="01 04")
 	@$(ONE_THREAD) PYTHONPATH=. "$(PY)" tests/execute.py $(ONLY)

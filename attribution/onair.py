@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import subprocess
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -55,6 +57,10 @@ def live(
     keep: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write down what comes over http:; started again, it goes on.")
     ] = None,
+    event: Annotated[
+        Path | None, typer.Option(help="A described event (TOML, see data/event.toml): opens the live page on it.")
+    ] = None,
+    port: Annotated[int, typer.Option(help="Where the live page of a described event listens.")] = 8501,
     json_lines: Annotated[bool, typer.Option("--json", help="One JSON document a line, for machines.")] = False,
 ) -> None:
     """Watch a feed: a line a second, every change of a verdict, and at the end (or at Ctrl-C) the answer.
@@ -64,6 +70,10 @@ def live(
     from attribution.replay import Remote, looks
     from attribution.stream.addresses import Given, open_feed
 
+    if event is not None:
+        with one_sentence():
+            open_page(event, port)
+        return
     with one_sentence(), interrupted() as stop:
         given = Given(
             airings=airings, context=context, social=social, audience=audience, columns=pairs(column) or None,
@@ -81,6 +91,27 @@ def live(
                 tell(look, json_lines=json_lines)
         finally:
             opened.close()
+
+
+def open_page(event: Path, port: int) -> None:
+    """Check the description of an event, then open the live page on it, in this process' place until Ctrl-C.
+
+    Raises
+    ------
+    ValueError
+        When the description is wrong, or the pages do not lie beside the package.
+    """
+    from attribution.described import described
+
+    told = described(event)
+    app = Path(__file__).parents[1] / "app.py"
+    if not app.is_file():
+        raise ValueError(f"{app} is not there; run this from the project's own folder, where its pages lie")
+    remark(f"{told.advertiser}, {told.title}: http://localhost:{port}; Ctrl-C ends it")
+    command = [sys.executable, "-m", "streamlit", "run", str(app), "--server.port", str(port)]
+    own = os.environ | {"ATTRIBUTION_EVENT": str(event.resolve())}
+    with suppress(KeyboardInterrupt):
+        subprocess.run(command, cwd=app.parent, env=own, check=False)  # noqa: S603  this interpreter, and our own page
 
 
 def tell(look: Look, *, json_lines: bool) -> None:

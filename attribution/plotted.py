@@ -87,7 +87,8 @@ def velocity_frames(
     seen = inside if observed is None else observed[(observed["time"] >= span[0]) & (observed["time"] < span[1])]
     line = _observed(_with_gaps(seen), unit[1])
     breaks = _breaks(airings, span)
-    highest = np.nanmax([1e-9, *line["each"], *rates["counterfactual_upper"], *rates["with_ad"]])
+    known = np.array([*line["each"], *rates["counterfactual_upper"], *rates["with_ad"]], dtype=float)
+    highest = np.nanmax([1e-9, *known]) if np.isfinite(known).any() else 1.0
     window = pd.DataFrame({"time": list(span), "rate": [0.0, headroom(float(highest))]})
     last = line.dropna().tail(1)
     parts = ["time", "counterfactual", "counterfactual_lower", "counterfactual_upper", "with_ad"]

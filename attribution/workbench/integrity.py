@@ -88,7 +88,7 @@ def plan_html(look: Look) -> str:
 def integrity(look: Look) -> str:
     """Write how the stream does: load, throughput against capacity, latency, accuracy, uptime, buffer, losses."""
     metrics = look.metrics
-    capacity = metrics.events_per_s / metrics.load if metrics.load > 0 else math.nan
+    capacity = metrics.events_per_s / metrics.load if metrics.load > 0 and metrics.events_per_s > 0 else math.nan
     synced = PARTITIONS if look.state in {"LIVE", "ENDED"} else 0
     busy = metrics.load if math.isfinite(metrics.load) else 0.0
     cells = [

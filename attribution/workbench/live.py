@@ -70,8 +70,9 @@ def show() -> None:
             with st.container(key="log"):
                 actions.telemetry(feed)
         (_analyse if seat.depth() == "analyse" else _operate)(feed)
-    with st.container(key="proof"):
-        _truth(feed)
+    if feed.simulated:
+        with st.container(key="proof"):
+            _truth(feed)
 
 
 @st.fragment(run_every=FAST)
@@ -266,8 +267,7 @@ def _response(now: Look) -> None:
 
 @st.fragment(run_every=SLOW)
 def _truth(feed: Watch) -> None:
-    if feed.simulated:
-        st.html(panels.truth(seat.seen(feed)))
+    st.html(panels.truth(seat.seen(feed)))
 
 
 @st.fragment(run_every=FAST)

@@ -82,7 +82,7 @@ body{color-scheme:MODE}
 .st-key-panel-integrity,.st-key-log,.st-key-hero,[class*=st-key-panel-]{gap:.35rem}
 .st-key-logtools{align-items:center;gap:.4rem}
 .st-key-logtools button{min-height:1.7rem;padding:.05rem .55rem}.st-key-logtools label p{font:400 .76rem var(--mono)}
-.st-key-log .ec ul.log{height:11.6rem}
+.st-key-log .ec ul.log{height:9.6rem}
 .st-key-matrix{display:grid!important;grid-template-columns:minmax(0,.5fr) minmax(0,1fr);gap:.4rem 1.2rem;
  align-items:start}
 .st-key-matrix>*{width:auto!important;min-width:0}
@@ -131,8 +131,10 @@ body{color-scheme:MODE}
 .dots{display:flex;gap:.5rem;margin-top:1.2rem}.dots i{width:2.2rem;height:4px;background:var(--line)}
 .dots i.on{background:var(--effect)}
 .st-key-main [data-testid=stColumn]>[data-testid=stVerticalBlock]{height:100%}
-.st-key-main [data-testid=stColumn]>[data-testid=stVerticalBlock]>[data-testid=stLayoutWrapper]:last-child{flex:1 1 auto}
-.st-key-main [data-testid=stColumn] :is(.st-key-log,.st-key-hero,.st-key-regions,.st-key-evidence,[class*=st-key-panel-]){
+.st-key-main [data-testid=stColumn]>[data-testid=stVerticalBlock]>[data-testid=stLayoutWrapper]:last-child{
+ flex:1 1 auto}
+.st-key-main [data-testid=stColumn]
+ :is(.st-key-log,.st-key-hero,.st-key-regions,.st-key-evidence,[class*=st-key-panel-]){
  flex:1 1 auto}
 @media(max-width:1180px){
  .st-key-kpis{grid-template-columns:repeat(3,minmax(0,1fr))}

@@ -208,8 +208,25 @@ class Look:
         window = float(self.row["window_s"])
         return f"{passed:.0f} of {window:.0f} s counted" if passed < window else ""
 
+    @property
+    def waiting(self) -> str:
+        """Say what the first answer waits for."""
+        if self.trouble:
+            return f"The model has stopped: {self.trouble}."
+        if self.state == "WAITING":
+            return "No event has come yet. This page begins by itself with the first one."
+        if self.airings.empty:
+            return (
+                "No airing is on the schedule: there is nothing to answer. Counting goes on; name the airings to begin."
+            )
+        if self.state == "SILENT":
+            return "Nothing has come for a while, and what came before is too little to answer from."
+        return "The model looks for the first time: some seconds, longer just after a start."
+
     def why(self, column: str) -> str:
         """Say why a figure of the current airing is unknown."""
+        if self.result is None and self.airings.empty:
+            return self.trouble or "no airing is on the schedule"
         if self.result is None:
             return self.trouble or "the first answer needs a few seconds of data"
         if self.row is None:

@@ -32,7 +32,7 @@ LINES = 60
 def verdict_bar(look: Look) -> str:
     """Write the verdict: word, one sentence with its numbers, rung, when it last changed, what would change it."""
     if look.verdict is None:
-        return bar("waiting", "The first answer needs a few seconds of data.", [], claims=False)
+        return bar("waiting", look.waiting, [], claims=False)
     facts = []
     if look.changed is not None:
         why = f": {escape(look.change)}" if look.change else ""
@@ -124,8 +124,8 @@ def log(entries: list[LogEntry], known: int) -> str:
         for entry in entries[:LINES]
     )
     shown = "" if len(entries) == known else f"<p class='said'>{len(entries)} of {known} lines match.</p>"
-    empty = "" if rows else '<p class="said">Nothing has changed its state yet.</p>' * (not known)
-    lines = f'<ul class="log" tabindex="0" aria-label="Log of state changes">{rows}</ul>'
+    empty = "" if known else '<p class="said">Nothing has changed its state yet.</p>'
+    lines = f'<ul class="log" tabindex="0" aria-label="Log of state changes">{rows}</ul>' if rows else ""
     return f'<div class="ec">{lines}{shown}{empty}</div>'
 
 
