@@ -22,8 +22,12 @@ GAMMA_SHAPES = {(2.0, 0.0): 0.10, (3.0, 0.0): 0.30, (5.0, 0.0): 0.10, (3.0, 0.12
 """(shape, share of a 60-s tail): prior weight, when the kernel is learnt (methods, section 2)."""
 
 
-MODE_STEP = 0.15
-"""Log steps of the grid over the mode of the lag (at most 25 points): finer than strong data can tell."""
+MODE_STEP, MOST_STEPS = 0.15, 12
+"""Log steps of the grid over the mode of the lag, finer than strong data can tell; most of them to either side."""
+
+REACH, FURTHEST = 2.4, 3.6
+"""Sds of the log of the mode that the grid reaches to either side; where one family answers for all, and 25 points
+hold them, further: strong data may speak for a mode that its prior holds for unlikely."""
 
 
 CLOCK = {-1.3: 0.25, 0.0: 0.5, 1.3: 0.25}
@@ -42,8 +46,10 @@ def response_bank(
     what the airings' clock may be off by (``clock_sd``; methods, section 8).
     """
     peak, spread = seconds(settings.response_peak), settings.response_peak_logsd
-    points = 2 * int(np.clip(np.ceil(2.4 * spread / MODE_STEP), 4, 12)) + 1
-    steps = np.linspace(-2.4, 2.4, points) if spread > 0 else np.zeros(1)
+    alone = settings.kernel != "learnt" and spread > 0
+    reach = float(np.clip(MOST_STEPS * MODE_STEP / spread, REACH, FURTHEST)) if alone else REACH
+    points = 2 * int(np.clip(np.ceil(reach * spread / MODE_STEP - 1e-9), 4, MOST_STEPS)) + 1
+    steps = np.linspace(-reach, reach, points) if spread > 0 else np.zeros(1)
     modes = peak * np.exp(spread * steps)
     mode_weight = np.exp(-0.5 * steps**2)
     if settings.kernel == "learnt":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from attribution.handover import pack
 from attribution.moves import Grade, grade
 from attribution.planning import Plan, difference, draft, lock, verify
 from attribution.settings import Settings
@@ -40,6 +41,8 @@ def show(data: Subject, airing: str) -> None:
             st.html(tune_panels.shares_html(data.tuner.shares(said.settings, airing)))
     with st.container(key="panel-compare"):
         _compare(data, airing)
+    with st.container(key="panel-handover"):
+        _hand_on(data, airing)
 
 
 def _truth(data: Subject, airing: str) -> None:
@@ -121,3 +124,26 @@ def _compare(data: Subject, airing: str) -> None:
         data.trail.look(settings, airing)
         rows.append((name, view.link(settings), data.tuner.finger(settings, airing)))
     st.html(tune_panels.compared_html(rows))
+
+
+def _hand_on(data: Subject, airing: str) -> None:
+    """Offer the checked answer with its data and a notebook that gives every digit again; packed when asked for."""
+    st.html(
+        f'<div class="ec">{panels.title("Hand it on", "answer, data and a notebook that checks every figure")}</div>'
+    )
+    said: Finger | None = st.session_state.get("tune-said")
+    result = None if said is None else st.session_state["tune-checker"].analysis(said.settings, airing)
+    if result is None:
+        words = (
+            "Once every look is checked, this answer can be saved with its data and a notebook that computes it anew."
+        )
+        st.html(f'<div class="ec"><p class="said">{words}</p></div>')
+        return
+    st.download_button(
+        "Save answer, data and notebook",
+        lambda: pack(result, data.tuner.counts, **data.tuner.given),
+        f"answer-{result.fingerprint[:8]}.zip",
+        "application/zip",
+        key="tune-handover",
+        on_click="ignore",
+    )

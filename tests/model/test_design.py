@@ -7,6 +7,7 @@ import pytest
 import attribution as at
 from attribution.model.design import build
 from attribution.model.windows import groups, history_seconds, response_bank, window_seconds
+from attribution.tuning import Tuner
 
 NONE = np.empty(0, dtype=int)
 BRIEF = at.Settings(response_peak="10s", response_peak_logsd=0.2, window="60s")
@@ -92,6 +93,15 @@ def test_a_feed_too_coarse_to_tell_a_surge_from_the_spot_is_left_out(halftime):
 def test_overlapping_responses_are_one_group_and_distant_ones_are_not():
     onset, reach = np.array([100.0, 0.0, 500.0, 130.0]), np.full(4, 60.0)
     assert [list(g) for g in groups(onset, reach)] == [[1], [0, 3], [2]]
+
+
+def test_strong_data_find_their_mode_inside_the_grid_of_the_published_prior():
+    world = at.simulate(at.SCENARIOS["halftime"], rng=7)
+    settings = at.Settings.preset("published")
+    said = Tuner(world.counts, world.airings, {"social": world.social, "context": world.context}).finger(settings)
+    modes = np.unique(response_bank(settings)[1])
+    assert len(modes) <= 25
+    assert modes[0] < said.row["response_peak_lower"] < 10.0 < said.row["response_peak_upper"] < modes[-1]
 
 
 def test_the_automatic_window_holds_most_of_the_response_in_whole_bins():

@@ -193,7 +193,7 @@ def test_chains_that_do_not_agree_are_sampled_longer_and_then_explained(result, 
         return z + 3.0 * np.arange(chains)[:, None, None], np.zeros((chains, draws), dtype=bool)
 
     faked(monkeypatch, stuck)
-    found = posteriors.run(job(result.given, result.airings), draws=200, chains=4)
+    found = posteriors.run(job(result.given, result.airings), draws=600, chains=4)
     assert max(asked) >= posteriors.LONGER * min(asked)
     assert not found.optimal
     assert found.idata["posterior"].attrs["longer"] == 1

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import threading
 import time
+import zipfile
 from dataclasses import replace
 from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING
@@ -17,7 +19,7 @@ from attribution.finger import Finger
 from attribution.moves import tornado
 from attribution.settings import Settings
 from attribution.verdict import Verdict
-from attribution.workbench import tune_checker, tune_controls, tune_panels, tune_run
+from attribution.workbench import tune_checker, tune_controls, tune_more, tune_panels, tune_run
 from attribution.workbench.tune_checker import Checker
 from attribution.workbench.tune_view import TuneView, lenient, tune_view
 
@@ -409,6 +411,26 @@ def test_the_full_posterior_runs_with_these_settings_and_can_be_cancelled(sample
     assert "R-hat 1.004" in html(app)
     put(app, "alpha", 0.01)
     assert "of the settings before" in html(app)
+
+
+def test_the_answer_is_handed_on_with_its_data_and_only_packed_when_it_is_asked_for(monkeypatch):
+    offered = {}
+    monkeypatch.setattr(
+        tune_more.st,
+        "download_button",
+        lambda label, data, name, *_, **options: offered.update({options["key"]: (data, name)}),
+    )
+    app = page(window="60s", response_peak="10s", response_peak_logsd="0.2")
+    for _ in range(60):
+        if "tune-handover" in offered:
+            break
+        time.sleep(0.3)
+        app.run()
+    assert not app.exception
+    made, name = offered["tune-handover"]
+    files = zipfile.ZipFile(io.BytesIO(made())).namelist()
+    assert {"answer.ipynb", "data/counts.parquet", "data/social.parquet", "answer/table.parquet"} <= set(files)
+    assert name.endswith(".zip")
 
 
 def test_a_sampler_that_cannot_run_is_a_sentence(monkeypatch):
