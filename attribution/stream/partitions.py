@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -66,14 +67,18 @@ def home(source: str, partitions: int) -> int:
 
 def split(frame: wire.Frame, partitions: int) -> Iterator[tuple[int, wire.Frame]]:
     """Yield the parts of a frame, each with its partition."""
-    homes = np.array([home(source, partitions) for source in frame.labels.sources], dtype=np.int64)
-    used = np.unique(homes[frame.rows["source"]])
+    place = _homes(frame.labels.sources, partitions)[frame.rows["source"]]
+    used = np.flatnonzero(np.bincount(place)).tolist()
     if len(used) <= 1:
-        yield from ((int(partition), frame) for partition in used)
+        yield from ((partition, frame) for partition in used)
         return
-    place = homes[frame.rows["source"]]
-    for partition in used.tolist():
+    for partition in used:
         yield partition, replace(frame, rows=frame.rows[place == partition])
+
+
+@lru_cache(maxsize=64)
+def _homes(sources: tuple[str, ...], partitions: int) -> np.ndarray:
+    return np.array([home(source, partitions) for source in sources], dtype=np.int64)
 
 
 def share(partitions: int, workers: Collection[str], me: str) -> set[int]:

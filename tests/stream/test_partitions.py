@@ -64,9 +64,9 @@ def cells(reading: Reading) -> Counter:
     return found
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_an_owner_that_ends_anywhere_leaves_what_the_next_one_needs(seed):
-    work = workload(seed, seconds=12, eps=700, faults=FAULTS)
+    work = workload(seed, seconds=10, eps=400, faults=FAULTS)
     rng = np.random.default_rng(seed)
     kept = [Kept() for _ in range(PLAN.partitions)]
     logs: list[list[tuple[bytes, int]]] = [[] for _ in kept]
