@@ -70,7 +70,13 @@ def _kpis(told: pooled.Tally, case: Bench) -> str:
     cost = cost_per_incremental(told.spend, told.incremental, 1.0 if told.claimed else 0.0)
     alpha = case.settings.alpha
     cards = [
-        ("Airings", f"{told.airings:,}", f"{told.claimed:,} claim an effect by themselves"),
+        (
+            "Airings",
+            f"{told.airings:,}",
+            "claims an effect by itself"
+            if told.claimed == told.airings == 1
+            else f"{told.claimed:,} claim an effect alone",
+        ),
         ("Survive together", f"{told.survive:,}", f"e-BH: of these at most {alpha:.0%} are expected to be false"),
         ("Cannot be judged", f"{told.unjudged:,}", "each with its reason below"),
         ("Incremental, all judged", figure(told.incremental, "count"), f"for a spend of {_money(told.spend)}"),
@@ -89,7 +95,7 @@ def _money(value: float) -> str:
 
 def _forest(rows: pd.DataFrame, case: Bench) -> None:
     """Draw every airing with its interval."""
-    st.html(f'<div class="ec">{panels.title("Every airing", "yellow survives when all are judged together")}</div>')
+    st.html(f'<div class="ec">{panels.title("Every airing", "thick: survives when all are judged together")}</div>')
     order = st.segmented_control(
         "Order", list(ORDERS), default="As aired", required=True, key="order", label_visibility="collapsed"
     )

@@ -26,9 +26,8 @@ SHEET = """<style>
 .ec .tkey i.band{background:var(--counterfactual);opacity:.25}
 .ec .tkey i.own{border-top:4px solid var(--effect-text)}.ec .tkey i.apart{border-top-color:var(--ink)}
 .ec .tkey i.with{border-top-color:var(--muted)}.ec .tkey i.bad{border-top-color:var(--bad)}
-.st-key-case [data-testid=stMultiSelect] [data-baseweb=tag],.st-key-case [data-testid=stMultiSelectTag]{
- background:var(--line)!important;color:var(--ink)!important}
-.st-key-case [data-testid=stMultiSelect] [data-baseweb=tag] span{color:var(--ink)!important}
+.st-key-case [data-tag]{background:var(--line)!important;color:var(--ink)!important}
+.st-key-case [data-tag] *{color:var(--ink)!important}
 .rules .words td{font-size:.8rem}.rules .words td:not(:first-child):not(:last-child){font-family:var(--mono)}
 .rules .words td small{display:block}.rules .words td:nth-child(2){white-space:nowrap}
 .wrongbar i{display:block;height:6px;background:var(--line);border-radius:3px;min-width:7rem;margin:.25rem 0}

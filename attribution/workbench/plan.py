@@ -41,13 +41,11 @@ def show() -> None:
         left, right = st.columns([1, 1.1], gap="small")
         with left:
             _regions(case, held, one)
-        with right, st.container(key="panel-curves"):
-            st.html(f'<div class="ec">{panels.title("How long, how often, since when", SHOWN)}</div>')
-            bench.panel("within-curves", one, _curves, doing="Trying windows and histories")
-        left, right = st.columns(2, gap="small")
-        with left:
             _money(case, one)
         with right:
+            with st.container(key="panel-curves"):
+                st.html(f'<div class="ec">{panels.title("How long, since when, how often", SHOWN)}</div>')
+                bench.panel("within-curves", one, _curves, doing="Trying windows and histories")
             _lock(case, held)
         bench.write(case.view, hold="|".join(held))
 
@@ -164,7 +162,7 @@ def _money(case: Bench, one: bench.Work) -> None:
         known = {name: _number(row, name, getattr(case.settings, name, None)) for name in ("value", "margin", "spend")}
         value = left.number_input("Value of a conversion", min_value=0.0, value=known["value"], key="plan-value")
         margin = middle.number_input(
-            "Margin, share", min_value=0.0, max_value=1.0, value=known["margin"], key="plan-margin"
+            "Margin, of it", min_value=0.0, max_value=1.0, value=known["margin"], key="plan-margin"
         )
         spend = right.number_input("Spend on the spot", min_value=0.0, value=known["spend"], key="plan-spend")
         bench.panel(

@@ -172,28 +172,31 @@ def test_the_tune_page_fits_a_narrow_screen(address, page):
 
 
 KNOWN = "window=60s&response_peak=10s&response_peak_logsd=0.2"
+PATIENT = 240_000
+"""Milliseconds for what a page works out in the background, also on a busy machine."""
 
 
-def test_an_answer_is_taken_apart_and_a_moment_without_the_ad_looked_into(address, page):
+def test_an_answer_is_taken_apart_and_compared(address, page):
     page.set_viewport_size({"width": 1440, "height": 900})
     page.goto(f"{address}/evidence?{KNOWN}")
-    page.locator(".verdict .word", has_text="caused").wait_for()
+    page.locator(".verdict .word", has_text="caused").wait_for(timeout=PATIENT)
     page.get_by_text("Nothing that was looked at speaks against it.").wait_for()
     page.get_by_role("cell", name="Together").wait_for()
-    page.get_by_text("of 30 moments without the ad rose as far").wait_for(timeout=240_000)
-    page.get_by_text("The word is “caused” with all regions").wait_for(timeout=240_000)
+    page.get_by_text("of 30 moments without the ad rose as far").wait_for(timeout=PATIENT)
     page.get_by_role("combobox", name="Look into a moment").click()
     page.get_by_role("option").nth(2).click()
     page.wait_for_url("**placebo=**")
     page.get_by_text("nothing of ours ran; the model reads").wait_for()
-    page.get_by_text("What moved the answer most").last.wait_for(timeout=240_000)
+    page.get_by_role("link", name="Compare").click()
+    page.get_by_text("claims an effect at 100% of").wait_for()
+    page.get_by_text(re.compile(r"Ours: \d+% of 30")).wait_for()
     page.set_viewport_size({"width": 420, "height": 900})
     quiet(page)
 
 
 def test_airings_are_sorted_and_one_is_taken_apart(address, page):
     page.goto(f"{address}/airings?world=overlap&{KNOWN}")
-    page.get_by_text("HALFTIME_FIRST, HALFTIME_SECOND").wait_for(timeout=120_000)
+    page.get_by_text("HALFTIME_FIRST, HALFTIME_SECOND").wait_for(timeout=PATIENT)
     page.get_by_text("By effect", exact=True).click()
     page.get_by_role("button", name="Take HALFTIME_FIRST apart").click()
     page.get_by_text("Every second, taken apart").wait_for()
@@ -205,20 +208,10 @@ def test_airings_are_sorted_and_one_is_taken_apart(address, page):
     quiet(page)
 
 
-def test_every_rule_is_tried_where_no_ad_ran(address, page):
-    page.set_viewport_size({"width": 1280, "height": 900})
-    page.goto(f"{address}/compare?{KNOWN}")
-    page.get_by_role("cell", name="8 min, all of them").wait_for()
-    page.get_by_text("claims an effect at 100% of").wait_for()
-    page.get_by_text(re.compile(r"Ours: \d+% of 30")).wait_for(timeout=240_000)
-    page.set_viewport_size({"width": 420, "height": 900})
-    quiet(page)
-
-
 def test_a_plan_is_made_locked_saved_and_brought_back(address, page, tmp_path):
     page.set_viewport_size({"width": 1440, "height": 900})
     page.goto(f"{address}/plan?until=0&{KNOWN}")
-    page.get_by_text("One spot with eu-west held out shows a lift of").wait_for(timeout=240_000)
+    page.get_by_text("One spot with eu-west held out shows a lift of").wait_for(timeout=PATIENT)
     page.get_by_role("button", name="Lock this plan").click()
     page.get_by_text("LOCKED LATE").wait_for()
     with page.expect_download() as download:
