@@ -92,11 +92,11 @@ def integrity(look: Look) -> str:
     synced = PARTITIONS if look.state in {"LIVE", "ENDED"} else 0
     busy = metrics.load if math.isfinite(metrics.load) else 0.0
     cells = [
-        ("System load", _percent(metrics.load, 0), "of the last 10 s the engine was busy"),
-        ("Latency p50 / p99", _pair(metrics.latency_p50_ms, metrics.latency_p99_ms), "event to count"),
-        ("Accuracy", _percent(metrics.accuracy, 3), "events counted exactly once, of those sent"),
-        ("Uptime", _percent(look.heard, 2), f"of {clock(metrics.uptime_s)} was heard"),
-        ("Cluster sync", f"{synced / PARTITIONS:.0%}", f"{synced} of {PARTITIONS} partition younger than 1 s"),
+        ("System load", _percent(metrics.load, 0), "engine busy, last 10 s"),
+        ("Latency", _pair(metrics.latency_p50_ms, metrics.latency_p99_ms), "p50 / p99 to the count"),
+        ("Accuracy", _percent(metrics.accuracy, 3), "counted exactly once"),
+        ("Uptime", _percent(look.heard, 2), f"heard, of {clock(metrics.uptime_s)}"),
+        ("Cluster sync", f"{synced / PARTITIONS:.0%}", f"{synced} of {PARTITIONS} partition"),
         ("Buffer depth", f"{metrics.buffer_ms:,.0f} ms", f"{metrics.buffer_events:,} events"),
     ]
     body = "".join(

@@ -136,6 +136,10 @@ body{color-scheme:MODE}
 .st-key-main [data-testid=stColumn]
  :is(.st-key-log,.st-key-hero,.st-key-regions,.st-key-evidence,[class*=st-key-panel-]){
  flex:1 1 auto}
+@media(min-width:1181px) and (max-width:1400px){
+ .integrity{grid-template-columns:5.2rem 1fr;gap:.6rem}.gauge{width:5.2rem;height:5.2rem}
+ .gauge>div{width:4.4rem;height:4.4rem}.gauge b{font-size:.72rem}.integrity .value{font-size:.82rem}
+}
 @media(max-width:1180px){
  .st-key-kpis{grid-template-columns:repeat(3,minmax(0,1fr))}
  .st-key-matrix{grid-template-columns:minmax(0,1fr)}.protocol{grid-template-columns:repeat(2,minmax(0,1fr))}

@@ -79,7 +79,9 @@ def arrive(feed: Watch) -> None:
         return
     try:
         moment = pd.Timestamp(f"{span[1]:%Y-%m-%d}T{at}Z" if "T" not in at else at)
-        go(feed, moment.tz_localize("UTC") if moment.tzinfo is None else moment)
+        moment = moment.tz_localize("UTC") if moment.tzinfo is None else moment
+        # A moment told to the second is that whole second.
+        go(feed, moment if moment.microsecond else moment + seconds(0))
     except ValueError:
         return
 

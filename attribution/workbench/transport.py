@@ -64,8 +64,7 @@ def _button(place: str, label: str, act: Callable[..., None], *args: Any) -> Non
 def _scrub(feed: Watch) -> None:
     """Draw the slider over what was shown, with the moment that is shown now."""
     at, span = seat.seat(), feed.tape.span
-    if at is None or span is None:
-        st.rerun()
+    if at is None or span is None:  # a run of the whole page is on its way: to ask for another would cut it off
         return
     shown = seat.seen(feed)
     if seat.seat() is None:
