@@ -202,8 +202,8 @@ def test_a_plan_is_made_locked_saved_and_brought_back(address, page, tmp_path):
     inputs = page.locator("input[type=file]")
     inputs.first.wait_for(state="attached", timeout=PATIENT)
     inputs.first.set_input_files(plan)
-    page.get_by_text("alpha: 0.05 -> 0.01").wait_for()
-    page.get_by_text("controls of HALFTIME_PRIME: eu-west -> apac").first.wait_for()
+    page.get_by_text("alpha: 0.05 -> 0.01", exact=True).wait_for()
+    page.get_by_text("controls of HALFTIME_PRIME: eu-west -> apac", exact=True).wait_for()
     page.set_viewport_size({"width": 420, "height": 900})
     quiet(page)
 
