@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 PAYLOAD = 8 * 2**20
@@ -23,16 +23,16 @@ _LAUNCHED: list[subprocess.Popen[bytes]] = []
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """A process that was started: its number, a word of its command line, and our hold on it where we started it."""
+    """A process that was started: its number, and a word of its command line by which it is known again."""
 
     pid: int
     mark: str
-    child: subprocess.Popen[bytes] | None = field(default=None, compare=False, repr=False)
 
     def alive(self) -> bool:
         """Whether it runs, and is still the one that was started."""
-        if self.child is not None:
-            return self.child.poll() is None
+        for child in _LAUNCHED:
+            if child.pid == self.pid and child.poll() is not None:
+                return False  # it has ended, and is no longer listed now that we have asked
         told = subprocess.run(  # noqa: S603  a number of our own
             ["ps", "-ww", "-o", "stat=,args=", "-p", str(self.pid)],  # noqa: S607  wherever the system has it
             capture_output=True, text=True, check=False,
@@ -134,7 +134,7 @@ def launch(command: list[str], *, mark: str, log: Path) -> Process:
             command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
         )
     _LAUNCHED.append(child)
-    return Process(pid=child.pid, mark=mark, child=child)
+    return Process(pid=child.pid, mark=mark)
 
 
 def remember(folder: Path, servers: list[Server], workers: list[Process]) -> None:
