@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,9 +25,13 @@ if TYPE_CHECKING:
     from attribution.stream.nats import Stream
     from attribution.stream.partitions import Plan
 
-FLUSH_S, ROWS = 0.002, 1420
-"""A message waits so long for more events, or for so many."""
+FLUSH_S, HELD_S, ROWS = 0.002, 0.05, 1420
+"""A message waits so long for more events, or for so many; and while the one before it is on its way, so long at most.
+
+The broker's disk sets the pace: the longer it takes to store a message, the more events are in the next."""
 _BYTES = np.dtype((np.void, wire.EVENT.itemsize))
+Key = tuple[int, int, int]
+"""Partition, and which dictionary of labels."""
 WAITING = 4096
 """Frames that may wait to be acknowledged, before senders wait themselves."""
 
@@ -68,7 +73,8 @@ class Gateway:
         self.accepted = self.messages = 0
         self._stream, self._plan = stream, plan
         self._flush_s, self._patience_s = flush_s, patience_s
-        self._open: dict[tuple[int, int, int], _Batch] = {}
+        self._open: dict[Key, _Batch] = {}
+        self._away: Counter[Key] = Counter()
         self._acks: dict[str, asyncio.Future[bytes]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._room = asyncio.Semaphore(WAITING)
@@ -134,6 +140,7 @@ class Gateway:
                 loop = asyncio.get_running_loop()
                 batch = self._open[key] = _Batch(part, loop.create_future())
                 loop.call_later(self._flush_s, self._over, key, batch)
+                loop.call_later(self._flush_s + HELD_S, self._over, key, batch, True)
             batch.rows.append(rows)
             batch.many += len(rows)
             waits.append(batch.done)
@@ -141,17 +148,27 @@ class Gateway:
                 self._send(key)
         return waits
 
-    def _over(self, key: tuple[int, int, int], batch: _Batch) -> None:
-        if self._open.get(key) is batch:
+    def _over(self, key: Key, batch: _Batch, held: bool = False) -> None:
+        if self._open.get(key) is batch and (held or not self._away[key]):
             self._send(key)
 
-    def _send(self, key: tuple[int, int, int]) -> None:
+    def _send(self, key: Key) -> None:
         batch = self._open.pop(key)
+        self._away[key] += 1
         whole = np.concatenate([rows.view(_BYTES) for rows in batch.rows])  # as bytes: no fields to compare
         rows = whole.view(wire.EVENT)
         task = asyncio.create_task(self._publish(key[0], wire.frame(replace(batch.frame, rows=rows)), batch.done))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(partial(self._arrived, key))
+
+    def _arrived(self, key: Key, task: asyncio.Task[None]) -> None:
+        """Send what waited for a message to be stored."""
+        self._tasks.discard(task)
+        self._away[key] -= 1
+        if not self._away[key]:
+            del self._away[key]
+            if key in self._open:
+                self._send(key)
 
     async def _publish(self, partition: int, body: bytes, done: asyncio.Future[int]) -> None:
         """Publish a message until it is stored; whatever ends that, those who wait are told."""

@@ -31,6 +31,19 @@ def spent(pid: int) -> float:
     return (int(told[11]) + int(told[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def disk(folder: Path, seconds: float = 2.0) -> str:
+    """Say how long the disk takes to keep a kilobyte: a lone broker does that before it acknowledges a message."""
+    waits, body = [], os.urandom(1024)
+    end = time.perf_counter() + seconds
+    with (folder / "synced").open("ab", buffering=0) as file:
+        while (begun := time.perf_counter()) < end:
+            file.write(body)
+            os.fdatasync(file.fileno())
+            waits.append(time.perf_counter() - begun)
+    p50, p99 = np.quantile(waits, [0.5, 0.99]) * 1e3
+    return f"the disk keeps a kilobyte in p50 {p50:.1f}, p99 {p99:.1f} ms"
+
+
 async def flow(servers: list[Server], replicas: int, eps: int, seconds: float, tick_s: float) -> None:
     """Send at a pace, and print waits and costs."""
     plan = Plan(partitions=4)
@@ -133,6 +146,7 @@ def main() -> None:
     prepare()
     for replicas in (1, 3):
         with tempfile.TemporaryDirectory() as folder:
+            print(f"cluster   limit: {disk(Path(folder))}")
             servers = [start(*each) for each in prepared(Path(folder), replicas=replicas)]
             try:
                 asyncio.run(flow(servers, replicas, 14_200, 10.0, 0.001))
