@@ -28,6 +28,10 @@ EMBEDDED = 600
 """Vega keeps some memory at each of its updates: after so many the chart is embedded anew."""
 
 
+WATCHED = "live-watched"
+"""Holds, for a session, the view that it looked at last."""
+
+
 @st.cache_resource(max_entries=4, show_spinner="Opening the feed", on_release=Watch.close)
 def watch(wanted: View) -> Watch:
     """Return the one watch of a view, which all sessions share."""
@@ -45,7 +49,13 @@ def opened() -> Watch:
     if feed.forgotten:
         watch.clear(wanted)
         feed = watch(wanted)
+    st.session_state[WATCHED] = wanted
     return feed
+
+
+def watched() -> Watch:
+    """Return the watch of what this session looked at last; of the usual event where it has looked at none."""
+    return watch(st.session_state.get(WATCHED) or view({}))
 
 
 def show() -> None:
@@ -96,6 +106,10 @@ def how(name: str, why: dict[str, because.Why], now: Look) -> None:
     """Draw the mark that opens what stands behind a figure."""
     with st.container(key=f"how-{name}"), st.popover(f"? How do we know: {why[name].name}"):
         st.html(because.why_html(why[name], now))
+        if why[name].model:
+            st.page_link("pages/evidence.py", label="Take it apart", query_params={"data": "live"})
+        else:
+            st.page_link("pages/stream.py", label="How it is counted")
 
 
 def _headed(title: str, right: str, name: str, why: dict[str, because.Why], now: Look) -> None:

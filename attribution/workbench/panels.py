@@ -240,6 +240,7 @@ def ago(span: pd.Timedelta) -> str:
 
     Examples
     --------
+    >>> import pandas as pd
     >>> ago(pd.Timedelta("43s")), ago(pd.Timedelta("7min"))
     ('43 s ago', '7 min ago')
     """

@@ -12,7 +12,6 @@ from attribution.moves import Trail
 from attribution.trials import EVERY, trial
 from attribution.tuning import Tuner
 from attribution.workbench import desk, live
-from attribution.workbench.event import view
 from attribution.workbench.shell import ROOT
 from attribution.workbench.tune_view import FILES, LIVE, WORLD
 
@@ -96,7 +95,7 @@ def _material(name: str, key: str, until: int | None, _material: desk.Material) 
 
 def _live(until: int | None) -> Subject:
     """Return the live event as far as it has come."""
-    feed = live.watch(view({}))
+    feed = live.watched()
     now = feed.snapshot()
     if not len(now.counts.start) or now.airings.empty:
         raise ValueError("the live event has no counts or no airing yet; choose other data, or wait")
