@@ -66,7 +66,7 @@ def _lock(page: Any) -> None:
 
 NONE, TAIL = HEAD + 'address = "tail:nothing.jsonl"\n', HEAD + 'address = "tail:one.jsonl"\n'
 AIRED = HEAD + REPLAY + LATER + MONEY + SPOT
-COUNTED = "s counted"
+COUNTED = "Resolved"
 STATES = {
     "no-feed": State("No feed yet", NONE + SPOT + SOME),
     "first-event": State("The first event has come", TAIL + SPOT + SOME, wait_s=3.0),
