@@ -126,7 +126,8 @@ class Tail:
         """Return when the delivery has a hole or no sign of life, or the connection was made anew."""
         while time.monotonic() - self._heard < STALLED_S:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), HEARTBEAT_S)
+                async with asyncio.timeout(HEARTBEAT_S):
+                    await self._wake.wait()
                 return
 
     async def _shut(self) -> None:
@@ -208,9 +209,11 @@ class Owner:
                 part.book.tick(tail.now())
                 await self._save(part)
         finally:
-            counting.cancel()
+            while not counting.done():  # before Python 3.12 wait_for may swallow one: it is told again
+                counting.cancel()
+                await asyncio.wait({counting}, timeout=0.2)
             with suppress(asyncio.CancelledError, OSError, NatsError):
-                await counting
+                counting.result()
             with suppress(OSError, NatsError):
                 await asked.unsubscribe()
 

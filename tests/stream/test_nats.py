@@ -177,7 +177,7 @@ def test_owners_that_keep_taking_it_from_each_other_count_everything_once(server
                 await asyncio.sleep(0.01)
             await received(reader, 600)
             leave.set()
-            await asyncio.gather(*owners)
+            await asyncio.wait_for(asyncio.gather(*owners), 20)
             found = await reader.read()
             assert found.book.totals["received"] == sum(cells(found).values()) == 600
             assert found.book.gaps.dropped == 0
