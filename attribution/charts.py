@@ -211,13 +211,13 @@ def _velocity_layers(mode: str, unit: tuple[str, float], *, key: bool) -> Layers
     x = alt.X(
         "time:T",
         title=None,
-        scale=alt.Scale(type="utc", nice=False, domain=_moving("toNumber(toDate(data('window')[{}].time))")),
+        scale=alt.Scale(type="utc", nice=False, domain=ends("window", "time", "toNumber(toDate({}))")),
         axis=alt.Axis(tickCount=8, labelFlush=False, format=clock),
     )
     y = alt.Y(
         "rate:Q",
         title=f"conversions / {unit[0]}",
-        scale=alt.Scale(nice=False, domain=_moving("data('window')[{}].rate")),
+        scale=alt.Scale(nice=False, domain=ends("window", "rate")),
         axis=alt.Axis(tickCount=5),
     )
     # An invisible mark brings in the data set that holds the axes' span.
@@ -267,9 +267,9 @@ def _labels(breaks: alt.Chart, mode: str) -> list[alt.Chart]:
     return labels
 
 
-def _moving(end: str) -> Any:
+def ends(name: str, field: str, end: str = "{}") -> Any:
     """Two ends of an axis, read from the rows of a data set: they move as data and never re-embed the chart."""
-    return [alt.ExprRef(end.format(0)), alt.ExprRef(end.format(1))]
+    return [alt.ExprRef(end.format(f"data('{name}')[{row}].{field}")) for row in (0, 1)]
 
 
 def _key(mode: str, *, smoothed: bool) -> list[alt.Chart]:
@@ -301,13 +301,13 @@ def _evidence_layers(mode: str) -> Layers:
     y = alt.Y(
         "power:Q",
         title="e-value",
-        scale=alt.Scale(nice=False, zero=False, domain=_moving("data('window')[{}].power")),
+        scale=alt.Scale(nice=False, zero=False, domain=ends("window", "power")),
         axis=alt.Axis(tickCount=5, tickMinStep=1, labelExpr=label),
     )
     x = alt.X(
         "lag_s:Q",
         title="seconds since the airing began",
-        scale=alt.Scale(nice=False, domain=_moving("data('window')[{}].lag_s")),
+        scale=alt.Scale(nice=False, domain=ends("window", "lag_s")),
         axis=alt.Axis(tickCount=6),
     )
     frame = alt.Chart(alt.NamedData("window")).mark_point(opacity=0).encode(x=x, y=y)
@@ -336,10 +336,10 @@ def _amount_layers(mode: str) -> Layers:
     x = alt.X(
         "lag_s:Q",
         title="seconds since the airing began",
-        scale=alt.Scale(nice=False, domain=_moving("data('window')[{}].lag_s")),
+        scale=alt.Scale(nice=False, domain=ends("window", "lag_s")),
         axis=alt.Axis(tickCount=6),
     )
-    scale = alt.Scale(nice=False, zero=False, domain=_moving("data('window')[{}].count"))
+    scale = alt.Scale(nice=False, zero=False, domain=ends("window", "count"))
     y = alt.Y("lower:Q", title="incremental so far", scale=scale, axis=alt.Axis(tickCount=5))
     frame = alt.Chart(alt.NamedData("window")).mark_point(opacity=0).encode(x=x, y=alt.Y("count:Q", scale=scale))
     zero = alt.Chart(alt.NamedData("zero")).mark_rule(color=colours.muted).encode(y="zero:Q")

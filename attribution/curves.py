@@ -9,8 +9,9 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from attribution.charts import ends
 from attribution.moves import NAMES, shown
-from attribution.plates import ends, finished, named
+from attribution.plates import finished, named
 from attribution.specs import CHOICES, DETECTOR
 from attribution.theme import palette
 

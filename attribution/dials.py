@@ -33,11 +33,6 @@ def _finished(chart: charts.Layers, mode: str, words: str) -> dict[str, Any]:
     return {**chart.to_dict(), "description": words}
 
 
-def _ends(name: str, field: str) -> Any:
-    """Two ends of an axis, from the rows of a data set."""
-    return [alt.ExprRef(f"data('{name}')[{i}].{field}") for i in (0, 1)]
-
-
 def _invisible(x: Any, y: Any) -> alt.Chart:
     """Bring in the data set that holds the axes' span."""
     return alt.Chart(alt.NamedData("window")).mark_point(opacity=0).encode(x=x, y=y)
@@ -94,13 +89,13 @@ def kernel_spec(mode: str) -> dict[str, Any]:
     x = alt.X(
         "lag_s:Q",
         title="seconds from delivered exposure",
-        scale=alt.Scale(nice=False, domain=_ends("window", "lag_s")),
+        scale=alt.Scale(nice=False, domain=charts.ends("window", "lag_s")),
         axis=alt.Axis(tickCount=8),
     )
     y = alt.Y(
         "density:Q",
         title="% per s",
-        scale=alt.Scale(nice=False, domain=_ends("window", "density")),
+        scale=alt.Scale(nice=False, domain=charts.ends("window", "density")),
         axis=alt.Axis(tickCount=3),
     )
     base = alt.Chart(alt.NamedData("kernel")).encode(x=x)
@@ -138,10 +133,12 @@ def amount_spec(mode: str) -> dict[str, Any]:
     x = alt.X(
         "incremental:Q",
         title="incremental conversions in the window",
-        scale=alt.Scale(nice=False, zero=False, domain=_ends("window", "incremental")),
+        scale=alt.Scale(nice=False, zero=False, domain=charts.ends("window", "incremental")),
         axis=alt.Axis(tickCount=6, format="+,.0f"),
     )
-    y = alt.Y("posterior:Q", title=None, scale=alt.Scale(nice=False, domain=_ends("window", "posterior")), axis=None)
+    y = alt.Y(
+        "posterior:Q", title=None, scale=alt.Scale(nice=False, domain=charts.ends("window", "posterior")), axis=None
+    )
     base = alt.Chart(alt.NamedData("amount")).encode(x=x)
     prior = base.mark_area(color=colours.counterfactual, opacity=0.16).encode(y=alt.Y("prior:Q"))
     edge = base.mark_line(color=colours.counterfactual, strokeDash=[5, 3], strokeWidth=1.3).encode(y="prior:Q")
@@ -217,7 +214,7 @@ def tornado_spec(mode: str) -> dict[str, Any]:
     x = alt.X(
         "least:Q",
         title="incremental conversions when one choice moves",
-        scale=alt.Scale(nice=False, zero=False, domain=_ends("window", "least")),
+        scale=alt.Scale(nice=False, zero=False, domain=charts.ends("window", "least")),
         axis=alt.Axis(tickCount=8, format="+,.0f", grid=True),
     )
     y = alt.Y(

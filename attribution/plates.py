@@ -9,6 +9,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from attribution.charts import ends
 from attribution.plotted import headroom
 from attribution.theme import chart_config, palette
 
@@ -32,11 +33,6 @@ CLIP = 1.35
 def named(name: str) -> alt.Chart:
     """Return a chart of a named data set."""
     return alt.Chart(alt.NamedData(name))
-
-
-def ends(name: str, field: str) -> Any:
-    """Two ends of an axis, from the rows of a data set."""
-    return [alt.ExprRef(f"data('{name}')[{i}].{field}") for i in (0, 1)]
 
 
 def _x(title: str, field: str = "lag_s", *, form: str = ",.0f", ticks: int = 8) -> alt.X:

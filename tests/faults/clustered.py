@@ -12,7 +12,6 @@ import subprocess
 import sys
 import time
 import uuid
-from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -28,9 +27,9 @@ from attribution.stream.nats import Broker, Stream, patiently
 from attribution.stream.partitions import Plan
 from attribution.stream.reader import Reader
 from attribution.stream.servers import prepared, start
-from attribution.stream.tallies import CELL, MISSING
+from attribution.stream.tallies import MISSING
 from faults.embedded import Forgetful, Outcome
-from faults.workload import SECOND, Faults, Workload, workload
+from faults.workload import SECOND, Faults, Workload, cells, workload
 
 PLAN = Plan(partitions=4, block_s=4, rules=Rules(open_s=5, past_s=3600))
 FAULTS = Faults(reordered_s=2.0, late_s=8.0)
@@ -269,12 +268,9 @@ async def _at(moment: float, deed: Any) -> None:
 
 def compare(outcome: Outcome, reading: Reading, work: Workload) -> None:
     """Hold every second and cell against the truth."""
-    slots, found, charged = reading.book.tallies.slots, Counter(), 0
-    for second, row in reading.rows.items():
-        for i in np.flatnonzero(row).tolist():
-            if slots[i].what == CELL:
-                found[second, *slots[i].of] += int(row[i])
-            charged += int(row[i]) if slots[i].what == MISSING else 0
+    slots = reading.book.tallies.slots
+    found, missed = cells(reading.rows, slots), [i for i, slot in enumerate(slots) if slot.what == MISSING]
+    charged = sum(int(row[i]) for row in reading.rows.values() for i in missed if i < len(row))
     keys = set(found) | set(work.truth)
     off = [abs(found[key] - work.truth[key]) for key in keys]
     outcome.cells, outcome.wrong, outcome.events_off = len(keys), sum(x > 0 for x in off), sum(off)

@@ -22,7 +22,7 @@ from attribution.stream.keeping import Keeping, Refused
 from attribution.stream.node import Node
 from attribution.stream.saving import Hand
 from attribution.stream.tallies import CELL
-from faults.workload import BEGIN, SECOND, Workload
+from faults.workload import BEGIN, SECOND, Workload, cells
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -132,12 +132,7 @@ class Outcome:
 
 def counted(node: Node, folder: Path) -> Counter:
     """Return all cells of all seconds, those in Parquet too."""
-    found: Counter = Counter()
-    slots = node.book.tallies.slots
-    for second, row in node.rows(0, 2**40).items():
-        for i in np.flatnonzero(row):
-            if slots[i].what == CELL:
-                found[second, *slots[i].of] += int(row[i])
+    found = cells(node.rows(0, 2**40), node.book.tallies.slots)
     if (folder / "history").exists():
         query = (
             "SELECT epoch_ns(time) // 1000000000, region, channel, device, kind, n FROM read_parquet(?) WHERE what = ?"

@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from attribution.events import EventBatch, Labels
 from attribution.stream import wire
+from attribution.stream.tallies import CELL
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from attribution.stream.tallies import Slot
 
 SECOND = 1_000_000_000
 BEGIN = 1_770_583_260 * SECOND
@@ -22,6 +29,16 @@ LABELS = Labels(
 )
 RESTARTS = 1
 """This source starts again from 1 halfway, in a new epoch."""
+
+
+def cells(rows: Mapping[int, np.ndarray], slots: Sequence[Slot]) -> Counter:
+    """Return events by (second, region, channel, device, kind), as the truth has them."""
+    found: Counter = Counter()
+    for second, row in rows.items():
+        for i in np.flatnonzero(row).tolist():
+            if slots[i].what == CELL:
+                found[second, *slots[i].of] += int(row[i])
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)

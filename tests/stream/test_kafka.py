@@ -8,15 +8,13 @@ from collections import Counter
 from concurrent.futures import wait
 from contextlib import contextmanager, suppress
 
-import numpy as np
 import pytest
-from faults.workload import Faults, workload
+from faults.workload import Faults, cells, workload
 
 from attribution.stream import wire
 from attribution.stream.book import SECOND, Rules
 from attribution.stream.node import prepare
 from attribution.stream.partitions import Plan
-from attribution.stream.tallies import CELL
 
 confluent_kafka = pytest.importorskip(
     "confluent_kafka", reason="confluent-kafka is not installed: the extra `kafka` brings it"
@@ -83,14 +81,8 @@ def until(met, wait_s: float = 30.0) -> None:
         time.sleep(0.05)
 
 
-def cells(reading) -> Counter:
-    found: Counter = Counter()
-    slots = reading.book.tallies.slots
-    for second, row in reading.rows.items():
-        for i in np.flatnonzero(row):
-            if slots[i].what == CELL:
-                found[second, *slots[i].of] += int(row[i])
-    return found
+def counted(reading) -> Counter:
+    return cells(reading.rows, reading.book.tallies.slots)
 
 
 def test_a_stream_with_every_fault_is_read_as_the_truth(mock):
@@ -110,7 +102,7 @@ def test_a_stream_with_every_fault_is_read_as_the_truth(mock):
         truth = sum(work.truth.values())
         until(lambda: reader.read().book.totals["received"] >= truth)
     found = reader.read()
-    assert cells(found) == work.truth
+    assert counted(found) == work.truth
     assert found.book.gaps.dropped == work.never
     assert found.book.totals["received"] == truth
     assert sum(found.book.aside.values()) == unread >= work.poisoned
@@ -141,7 +133,7 @@ def test_of_two_owners_at_once_the_broker_fences_one(tansu):
     third = Owner(tansu, PLAN, 0, shelf)
     assert third.part.book.totals == {"received": 40, "repeated": 6, "late": 30}
     reader = Reader(tansu, PLAN)
-    assert sum(cells(reader.read()).values()) == 40
+    assert sum(counted(reader.read()).values()) == 40
     for each in (entrance, shelf, reader):
         each.close()
 

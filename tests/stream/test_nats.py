@@ -8,16 +8,14 @@ import time
 from collections import Counter
 from contextlib import asynccontextmanager, suppress
 
-import numpy as np
 import pytest
-from faults.workload import Faults, workload
+from faults.workload import Faults, cells, workload
 
 from attribution.stream import wire
 from attribution.stream.book import SECOND, Rules
 from attribution.stream.node import prepare
 from attribution.stream.partitions import Partition, Plan
 from attribution.stream.snapshots import unpack
-from attribution.stream.tallies import CELL
 
 nats = pytest.importorskip("nats", reason="nats-py is not installed: the extra `nats` brings it")
 
@@ -88,14 +86,8 @@ async def _received(reader: Reader, many: int, **how) -> bool:
     return (await reader.read(**how)).book.totals["received"] >= many
 
 
-def cells(reading) -> Counter:
-    found: Counter = Counter()
-    slots = reading.book.tallies.slots
-    for second, row in reading.rows.items():
-        for i in np.flatnonzero(row):
-            if slots[i].what == CELL:
-                found[second, *slots[i].of] += int(row[i])
-    return found
+def counted(reading) -> Counter:
+    return cells(reading.rows, reading.book.tallies.slots)
 
 
 def test_of_two_owners_at_once_one_is_fenced(server):
@@ -149,7 +141,7 @@ def test_an_owner_that_slept_writes_nothing_when_it_wakes(server):
             assert await stream.shelf().get("p0") == stored
             leave.set()
             await other
-            assert sum(cells(await reader.read()).values()) == 40
+            assert sum(counted(await reader.read()).values()) == 40
 
     asyncio.run(run())
 
@@ -179,7 +171,7 @@ def test_owners_that_keep_taking_it_from_each_other_count_everything_once(server
             leave.set()
             await asyncio.wait_for(asyncio.gather(*owners), 20)
             found = await reader.read()
-            assert found.book.totals["received"] == sum(cells(found).values()) == 600
+            assert found.book.totals["received"] == sum(counted(found).values()) == 600
             assert found.book.gaps.dropped == 0
 
     asyncio.run(run())
@@ -211,11 +203,11 @@ def test_a_stream_with_every_fault_is_read_as_the_truth(server):
                 await stream.nc.publish(stream.subject(unread % 4), body)  # someone else writes it all the same
             truth = sum(work.truth.values())
             await received(reader, truth, fresh=True)
-            fresh = cells(await reader.read(fresh=True))
+            fresh = counted(await reader.read(fresh=True))
             stops[1].set()
             await other
             found = await reader.read()
-            assert cells(found) == fresh == work.truth
+            assert counted(found) == fresh == work.truth
             assert found.book.gaps.dropped == work.never
             assert found.book.totals["received"] == truth
             assert sum(found.book.aside.values()) == unread >= work.poisoned

@@ -5,14 +5,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
-from faults.workload import LABELS, Faults, workload
+from faults.workload import LABELS, Faults, cells, workload
 
 from attribution.stream import wire
 from attribution.stream.book import Book, Rules
 from attribution.stream.gathered import Reading, gather, needed, rows_of
 from attribution.stream.partitions import Partition, Plan, home, share, split
 from attribution.stream.snapshots import Snapshot, pack, unpack, unpack_block
-from attribution.stream.tallies import CELL
 
 PLAN = Plan(partitions=4, block_s=3, rules=Rules(open_s=3, past_s=3600))
 FAULTS = Faults(late_s=6.0, never=40)
@@ -54,14 +53,8 @@ class Kept:
         return found, rows_of(found, blocks, 0, 2**40)
 
 
-def cells(reading: Reading) -> Counter:
-    found: Counter = Counter()
-    slots = reading.book.tallies.slots
-    for second, row in reading.rows.items():
-        for i in np.flatnonzero(row):
-            if slots[i].what == CELL:
-                found[second, *slots[i].of] += int(row[i])
-    return found
+def counted(reading: Reading) -> Counter:
+    return cells(reading.rows, reading.book.tallies.slots)
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -98,7 +91,7 @@ def test_an_owner_that_ends_anywhere_leaves_what_the_next_one_needs(seed):
         kept[p].save(part)
         kept[p].save(part)
     reading = gather({p: each.read() for p, each in enumerate(kept)}, PLAN.rules)
-    assert cells(reading) == work.truth
+    assert counted(reading) == work.truth
     assert reading.book.gaps.dropped == work.never
     assert reading.book.totals["received"] == sum(work.truth.values())
     assert sum(reading.book.aside.values()) >= work.poisoned
