@@ -17,9 +17,9 @@ def test_figures_and_alerts_are_escaped():
 
 def test_the_record_marks_what_failed(tmp_path):
     html = stream.drill_html(stream.RECORD)
-    assert html.count("has to fail") == 2
-    assert "▲" not in html
     text = stream.RECORD.read_text(encoding="utf-8").splitlines()
+    assert html.count("has to fail") == sum("teeth: " in row for row in text) >= 2
+    assert "▲" not in html
     names = text[0].split(",")
     for row, exact in ((1, "3"), (3, "1")):  # a drill that was not exact; a mistake that was not caught
         cells = text[row].split(",")
