@@ -13,7 +13,7 @@ from attribution.frames import moments
 from attribution.model import control
 from attribution.model.monitor import decision
 from attribution.plotted import known_airing
-from attribution.sentences import duration
+from attribution.sentences import duration, needed
 
 if TYPE_CHECKING:
     from attribution.analysis import Analysis
@@ -173,7 +173,7 @@ def milestones(result: Analysis, airing: str) -> tuple[Milestone, ...]:
         found.append(Milestone(lag[over[0]], f"the e-value first reached {line}"))
     passed = decision(log_e, result.alpha)
     if passed is not None:
-        found.append(Milestone(lag[passed], f"it had reached {line} on two consecutive looks: the test had passed"))
+        found.append(Milestone(lag[passed], f"it had reached {needed(result.alpha)}: the test had passed"))
     clear = np.flatnonzero(~((low > 0) | (high < 0)))
     if clear.size == 0 or clear[-1] + 1 < len(lag):
         at = 0 if clear.size == 0 else clear[-1] + 1
@@ -197,7 +197,7 @@ def known_when(result: Analysis, airing: str) -> str:
         return "No look was taken while it ran: this answer was made afterwards, once."
     passed = next((one for one in told if "had passed" in one.what), None)
     if passed is None:
-        return f"Not within {len(looks)} looks: the test never passed on two of them in a row."
+        return f"Not within {len(looks)} looks: the e-value never reached {needed(result.alpha)}."
     return f"After {duration(passed.lag_s)}: from then on stopping would have been right at level {result.alpha:g}."
 
 

@@ -178,9 +178,8 @@ def at_last(found: Fitted, j: int, alpha: float) -> monitor.Evidence:
         )  # fmt: skip
     mean = float(fit.weight @ fit.window_mean[:, j])
     spread = float(np.sqrt(fit.weight @ (fit.window_sd[:, j] ** 2 + (fit.window_mean[:, j] - mean) ** 2)))
-    half = float(
-        monitor.over_time(np.array([spread]), monitor.INTERVAL_SCALE * float(baseline(fit.design)[j]), alpha)[0]
-    )
+    scale = monitor.interval_scale(float(baseline(fit.design)[j]), fit.noise.dispersion)
+    half = float(monitor.over_time(np.array([spread]), scale, alpha)[0])
     twice = lambda value: np.full(2, float(value))  # noqa: E731
     unknown = twice(np.nan)
     return monitor.Evidence(

@@ -61,7 +61,7 @@ class Case(NamedTuple):
     explained: str
     """The world that explains the data as well without the ad; empty when none does."""
     decided_s: float
-    """Seconds after the start at which the e-value had passed on two consecutive looks; NaN if it never did."""
+    """Seconds after the start at which the e-value had passed its line; NaN if it never did."""
     credible: bool
     credible_ratio: float
     controls: tuple[str, ...]
@@ -110,7 +110,7 @@ class Case(NamedTuple):
 
     @property
     def passed(self) -> bool:
-        """Whether E* reached 1/alpha on two consecutive looks."""
+        """Whether E* reached 1/alpha on two consecutive looks, or its square on one."""
         return bool(np.isfinite(self.decided_s))
 
     @property
@@ -233,7 +233,7 @@ def obstacle(case: Case) -> str:
         "explained": fires and _other_world(case) and not (standing(case) == 2 and case.explained_kind in COMPARED),
         "one region": fires and not case.passed and case.one_region >= ONE_REGION,
         "surge": not case.controls and not case.fed and (case.surge_overlaps or case.outlasts),
-        "loss": fires and case.lossy,
+        "loss": (fires or _claimed(case)) and case.lossy,
         # Controls that failed their test say nothing; untested ones matter only where a claim would rest on them.
         "drift": bool(case.controls)
         and not case.credible

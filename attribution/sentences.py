@@ -58,6 +58,17 @@ def percent(value: float) -> str:
     return ("+" if value >= 0 else "−") + (f"{size:,.0f}%" if size >= 10 else f"{size:.1f}%")
 
 
+def needed(alpha: float) -> str:
+    """Write what an e-value has to reach for a decision: :func:`attribution.model.monitor.decision`.
+
+    Examples
+    --------
+    >>> needed(0.05)
+    '20 on two consecutive looks or 400 on one'
+    """
+    return f"{1 / alpha:g} on two consecutive looks or {alpha**-2:g} on one"
+
+
 def odds(log_e: float) -> str:
     """Write an e-value: its number, or a power of ten where it is beyond reading.
 
@@ -199,11 +210,10 @@ def _in_the_way(case: Case) -> str:
 
 def speaking_for(case: Case) -> tuple[str, ...]:
     """Return the evidence for an effect of the ad, and for the answer's footing."""
-    line = f"{1 / case.alpha:g}"
     rows = []
     if case.passed:
         rows.append(
-            f"the e-value passed {line} on two consecutive looks, {duration(case.decided_s)} after the "
+            f"the e-value passed its line, {needed(case.alpha)}, {duration(case.decided_s)} after the "
             f"start, at {odds(case.log_e)}; it may be watched at every second."
         )
     elif case.log_plain >= case.line:
@@ -246,7 +256,7 @@ def speaking_against(case: Case) -> tuple[str, ...]:
 def _tests_against(case: Case) -> list[str]:
     rows = []
     if not case.passed and np.isfinite(case.log_e):
-        rows.append(f"the e-value stands at {odds(case.log_e)}; {1 / case.alpha:g} on two consecutive looks is needed.")
+        rows.append(f"the e-value stands at {odds(case.log_e)}; {needed(case.alpha)} is needed.")
     if case.explained:
         rows.append(f"without any ad, {case.explained} explains the counts as well.")
     if case.one_region >= ONE_REGION:

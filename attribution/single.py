@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 SHOWN = 2.6
 """The slope on the other regions has to be this many sd above none: p = .01."""
 
+WIDE = 0.3
+"""Sd of the normal mixture of the interval over time, in baselines: a series alone is known to a tenth of its level."""
+
 COARSE_S = 3600.0
 """Bins at least this wide: an hour or a day of another series is a covariate; seconds of a region are a control."""
 
@@ -203,7 +206,7 @@ def instead(told: Placebos | None, design: Design, airing: int, alpha: float) ->
         return None
     time, amount, sd = told.path.T
     log_e = monitor.log_bayes(amount / sd**2, sd**-2.0, 0.2 * told.counterfactual)
-    half = monitor.over_time(sd, monitor.INTERVAL_SCALE * told.counterfactual, alpha)
+    half = monitor.over_time(sd, WIDE * told.counterfactual, alpha)
     unknown = np.full(len(time), np.nan)
     return monitor.Evidence(
         time=time, log_e=log_e, log_plain=log_e, estimate=amount, lower=amount - half, upper=amount + half, sd=sd,
@@ -233,7 +236,7 @@ def compared(case: Case, told: Placebos, *, fed: bool) -> Case:
         return case._replace(**figures)
     base = max(told.counterfactual, 1e-9)
     spread = told.sd * told.factor
-    reach = float(monitor.over_time(np.array([spread]), monitor.INTERVAL_SCALE * base, case.alpha)[0])
+    reach = float(monitor.over_time(np.array([spread]), WIDE * base, case.alpha)[0])
     smallest = case.smallest_lift
     if case.smallest_why.startswith("break-even"):
         smallest *= case.counterfactual / base

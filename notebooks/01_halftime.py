@@ -124,8 +124,8 @@ Markdown(
 # ## Evidence that survives watching
 #
 # This path was looked at again and again while the event ran, and it may be: an e-value is built so that looking does
-# not make it wrong. A claim needs two looks in a row above the line, under the least favourable explanation without an
-# ad that the model knows. The thin line is the fast filter, which fits nothing.
+# not make it wrong. A claim needs two looks in a row above the line, or one far above it, under the least favourable
+# explanation without an ad that the model knows. The thin line is the fast filter, which fits nothing.
 
 # %%
 at.charts.evidence(result)

@@ -94,6 +94,7 @@ MOMENTS = {"placebos": 199, "placebos_needed": 79, "placebo_kind": "moments"}
         (STRONG._replace(sd=900.0), "caused"),
         (STRONG._replace(sd=900.0, decided_s=np.nan), "not separable"),
         (ALONE, "association"),
+        (ALONE._replace(**MOMENTS, placebo_p=0.01, decided_s=np.nan, worst_lower=-9.0, arrived=0.1), "not separable"),
         (ALONE._replace(explained="a lasting change of level"), "not separable"),
         (ALONE._replace(decided_s=np.nan), "undecided"),
         (ALONE._replace(fed=False, surge_overlaps=True), "not separable"),
@@ -299,7 +300,8 @@ def shown(text: str) -> set[str]:
 def written(case: Case) -> set[str]:
     """Every number that may stand in a sentence: the case's own in every way of writing, and the words' constants."""
     values = [v for v in case if isinstance(v, (int, float)) and not isinstance(v, bool) and np.isfinite(v)]
-    values += [1 / case.alpha, 100 * (1 - case.alpha), 1.96 * case.floor, case.placebos_needed - case.placebos]
+    values += [1 / case.alpha, case.alpha**-2, 100 * (1 - case.alpha), 1.96 * case.floor]
+    values += [case.placebos_needed - case.placebos]
     text = [case.airing, *case.controls, case.status, "rung 1 2 3 4 5, P(lift > 0), 1 expected, 1 to 1"]
     for value in values:
         text += [number(value), signed(value), percent(value), odds(value), chance(value), duration(abs(value))]

@@ -39,8 +39,13 @@ ASLEEP, AGAIN_EVERY, NEAR = 12.0, 3, 3.0
 """A null world 12 nats behind the best is fitted at every fifth look; the others at every third, and at every look
 where the evidence is within 3 nats of the line or above it."""
 
-LIFT_SCALE, INTERVAL_SCALE = 0.2, 0.3
-"""Sds of the half-normal of E* and of the normal mixture of the interval over time, in window baselines."""
+LIFT_SCALE = 0.2
+"""Sd of the half-normal of E*, in window baselines."""
+
+NARROWEST = 0.1, 3.0
+"""Sd of the normal mixture of the interval over time: in window baselines, and in sds of a window's own counts.
+
+An interval over time is narrowest where its sd is a third of this one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,16 +108,25 @@ class Evidence:
         return np.exp(-np.maximum.accumulate(np.maximum(self.log_e, 0.0)))
 
     def decided(self, alpha: float) -> float | None:
-        """Second after 1970 at which E had reached 1/alpha on two consecutive looks; None if it never did."""
+        """Second after 1970 at which E had reached 1/alpha twice in a row, or its square once; None if it never did."""
         at = decision(self.log_e, alpha)
         return None if at is None else float(self.time[at])
 
 
 def decision(log_e: np.ndarray, alpha: float) -> int | None:
-    """Return the position of the second of the first two consecutive looks with E >= 1/alpha."""
+    """Return the position of the look that decides: E >= 1/alpha as at the look before, or E >= 1/alpha^2 by itself.
+
+    A climb that ended too early can lift one look by two or three nats: hence twice, unless it is far above the line.
+
+    Examples
+    --------
+    >>> decision(np.log([1.0, 30.0, 10.0, 30.0, 30.0]), 0.05), decision(np.log([1.0, 500.0]), 0.05)
+    (4, 1)
+    """
     above = log_e >= -np.log(alpha)
-    both = np.flatnonzero(above[1:] & above[:-1])
-    return int(both[0]) + 1 if len(both) else None
+    enough = log_e >= -2 * np.log(alpha)
+    enough[1:] |= above[1:] & above[:-1]
+    return int(enough.argmax()) if enough.any() else None
 
 
 class Look(NamedTuple):
@@ -276,6 +290,15 @@ def _alone(chosen: tuple[World, ...], known: dict[str, tuple[float, float]]) -> 
     log_pi, value = np.log([w.weight for w in worlds]), np.array([known[w.name][0] for w in worlds])
     average = [log_sum(log_pi[m] + value[m]) - log_sum(log_pi[m]) for m in (one, ~one)]
     return float(average[0] - average[1])
+
+
+def interval_scale(base: float, dispersion: float) -> float:
+    """Return the sd of the mixture of the interval over time for a window of ``base`` conversions, set before it opens.
+
+    ``sqrt((.1 base)^2 + 3^2 dispersion base)``, with ``NARROWEST``.
+    """
+    share, noise = NARROWEST
+    return float(np.sqrt((share * base) ** 2 + noise**2 * dispersion * base))
 
 
 def over_time(sd: np.ndarray, scale: float, alpha: float) -> np.ndarray:

@@ -14,7 +14,7 @@ import numpy as np
 
 from attribution.model.control import joint
 from attribution.model.layout import baseline
-from attribution.model.monitor import INTERVAL_SCALE, Evidence, Look, look, over_time, ticks
+from attribution.model.monitor import Evidence, Look, interval_scale, look, over_time, ticks
 from attribution.model.nulls import MOST_REGIONS
 
 if TYPE_CHECKING:
@@ -49,17 +49,19 @@ def evidence(design: Design, noise: Noise, airing: int, settings: Settings) -> E
             _keep(marks[k], now)
             before = now
         found.append(now)
-    return _paths(design, airing, settings, chosen, found)
+    return _paths(design, noise, airing, settings, chosen, found)
 
 
-def _paths(design: Design, airing: int, settings: Settings, chosen: np.ndarray, found: list[Look | None]) -> Evidence:
+def _paths(
+    design: Design, noise: Noise, airing: int, settings: Settings, chosen: np.ndarray, found: list[Look | None]
+) -> Evidence:
     """Return the looks as paths; looks at which no world could be fitted are left out."""
     close = design.start + design.width
     rows = [(float(close[n - 1]), now) for n, now in zip(chosen, found, strict=True) if now is not None]
     time = np.array([t for t, _ in rows])
     found_now = np.array([now.estimate for _, now in rows]).reshape(-1, 7).T
     estimate, sd, floor, expected, robust, robust_sd, lasting = found_now
-    scale = INTERVAL_SCALE * float(baseline(design)[airing])
+    scale = interval_scale(float(baseline(design)[airing]), noise.dispersion)
     half = over_time(sd, scale, settings.alpha)
     at, path = joint(design, airing, time[-1]) if rows and not (design.share[airing] > 0).all() else ([], [])
     place = np.searchsorted(at, time + 1e-6) - 1

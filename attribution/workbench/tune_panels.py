@@ -71,7 +71,7 @@ def figures(said: Finger) -> str:
             "effect",
         ),
         ("Lift", figure(row["lift"], "percent"), _spanned(level, interval(row, "lift", "percent")), ""),
-        ("E-value, last look", figure(row["e_value"], "evidence"), f"{1 / said.settings.alpha:g} is needed, twice", ""),
+        ("E-value, last look", figure(row["e_value"], "evidence"), f"{1 / said.settings.alpha:g} twice is needed", ""),
         ("P(lift &gt; 0)", figure(row["probability_positive"], "probability"), "given the model", ""),
     ]
     body = "".join(

@@ -11,6 +11,7 @@ import pandas as pd
 from attribution.analysis import analyze
 from attribution.kernels import bin_mass, delayed
 from attribution.model.brief import brief
+from attribution.model.monitor import decision
 from attribution.sequential import fixed_baseline_log_e
 from attribution.settings import seconds
 from attribution.trials import nuisances, trial
@@ -45,7 +46,7 @@ COLUMNS = (
 
 ``truth`` and ``baseline`` are expected conversions inside the window as the log dates it, in the exposed regions: added
 by the airing, and without it. ``watched`` is 1 where any look claimed an effect, ``caused_watched`` where the e-value
-passed on two consecutive looks, ``decided_s`` when it first had. ``uniform`` is 1 where the interval held the truth so
+passed its line, ``decided_s`` when it first had. ``uniform`` is 1 where the interval held the truth so
 far at every look, ``uniform_width`` its last width over that of the fixed-time interval. ``shares_in`` of ``shares``
 intervals of shares hold the truth.
 """
@@ -137,12 +138,11 @@ def _watched(world: World, result: Analysis, j: int, at_s: float, window_s: floa
         kept = np.isin(np.round(since, 1), looks(HORIZON_S))
     path, since = path[kept], since[kept]
     log_e = path["log_e"].to_numpy(float)
-    passed = log_e >= -np.log(ALPHA)
-    both = np.flatnonzero(passed[1:] & passed[:-1])
+    passed = decision(log_e, ALPHA)
     found = {
         "watched": np.nan,
-        "caused_watched": float(len(both) > 0) if len(path) else np.nan,
-        "decided_s": float(since[both[0] + 1]) if len(both) else np.nan,
+        "caused_watched": float(passed is not None) if len(path) else np.nan,
+        "decided_s": np.nan if passed is None else float(since[passed]),
         "log_e": float(log_e.max()) if len(path) else np.nan,
         "looks": len(path),
         "uniform": np.nan,
