@@ -227,13 +227,13 @@ def obstacle(case: Case) -> str:
     str
         ``blurred``, ``explained``, ``one region``, ``surge``, ``loss``, ``drift`` or empty.
     """
-    fires = case.passed or case.plain or case.stands_clear
+    fires = case.passed or case.plain or case.stands_clear or _claimed(case)
     found = {
         "blurred": case.blurred and not case.unlike_placebos,
         "explained": fires and _other_world(case) and not (standing(case) == 2 and case.explained_kind in COMPARED),
         "one region": fires and not case.passed and case.one_region >= ONE_REGION,
         "surge": not case.controls and not case.fed and (case.surge_overlaps or case.outlasts),
-        "loss": (fires or _claimed(case)) and case.lossy,
+        "loss": fires and case.lossy,
         # Controls that failed their test say nothing; untested ones matter only where a claim would rest on them.
         "drift": bool(case.controls)
         and not case.credible
