@@ -29,7 +29,7 @@ ONE_REGION = float(np.log(20.0))
 """Log evidence of the one-region worlds over the others at which one region alone is named (methods, section 4)."""
 
 AGAINST = 0.2
-"""A placebo p above this, with enough placebos, speaks against an effect."""
+"""A placebo p above this, with enough placebos, speaks against an effect; so does a likelier lasting change."""
 
 COMPARED = frozenset({"break", "step"})
 """Explanations that a comparison with breaks of the same kind has already taken into account."""
@@ -152,8 +152,8 @@ class Case(NamedTuple):
 
     @property
     def outlasts(self) -> bool:
-        """Whether more likely than not a surge or a break began with the airing, and no placebos say how often."""
-        return self.lasting > 0.5 and not self.compared
+        """Whether a surge or a break may well have begun with the airing, and no placebos say how often one does."""
+        return self.lasting > AGAINST and not self.compared
 
     @property
     def trusted(self) -> bool:
