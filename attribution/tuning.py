@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 
 from attribution.airings import normalise
-from attribution.analysis import MOST_TOGETHER, Analysis, analyze, known_regions, one_thread, overlapping, pieces
+from attribution.analysis import MOST_TOGETHER, Analysis, analyze, known_regions, one_thread, overlapping
 from attribution.answers import Answer, detected, measured, shares, silent
 from attribution.counts import masked
-from attribution.crowds import crowded
+from attribution.crowds import crowded, pieces
 from attribution.faults import clock_sd
 from attribution.finger import Finger, Fitted, at_last, densities, fitted, replaced
 from attribution.frames import bins, pointwise
@@ -243,7 +243,7 @@ class Tuner:
             raise CrowdedError(
                 "airings is too dense a schedule to tune one by one; run the whole analysis on the data page"
             )
-        members = next((part for part in pieces(groups) if a in part), None)
+        members = next((part for part in pieces(groups, MOST_TOGETHER) if a in part), None)
         if members is None:
             return None
         design = designs.build(
