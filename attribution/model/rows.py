@@ -118,8 +118,8 @@ def given(design: Design, noise: Noise, layout: Frame, mask: np.ndarray, targets
 @remembered
 def _begins(design: Design) -> np.ndarray:
     """Return (J,) the first bin that each response may touch; the number of bins where it touches none."""
-    touched = (design.mass > 0).any(axis=0)
-    return np.where(touched.any(axis=1), touched.argmax(axis=1), touched.shape[1])
+    touched = np.any(design.mass > 0, axis=0)
+    return np.where(np.any(touched, axis=1), np.argmax(touched, axis=1), touched.shape[1])
 
 
 def _kinds(design: Design, layout: Frame) -> np.ndarray:
