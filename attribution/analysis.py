@@ -19,7 +19,7 @@ from attribution.airings import normalise
 from attribution.answers import TABLE, Answer, answer, detected, silent
 from attribution.checks import preflight
 from attribution.counts import masked
-from attribution.crowds import GROUPS, answer_schedule, crowded, with_whole
+from attribution.crowds import GROUPS, answer_schedule, crowded, pieces, with_whole
 from attribution.faults import clock_sd
 from attribution.frames import REGIONAL, bins, regional_frame, together_frame
 from attribution.jobs import Given, job
@@ -191,6 +191,7 @@ def analyze(
     context: pd.DataFrame | None = None,
     exposures: pd.DataFrame | None = None,
     plan: Plan | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Analysis:
     """Answer for every airing whether it caused these conversions.
 
@@ -206,6 +207,8 @@ def analyze(
         The feeds and declared moments, as their readers return them; each may be absent.
     plan
         What was locked before the airing; the verdicts say whether it was kept, and its family is judged together.
+    progress
+        Told how many groups of overlapping airings (of a dense schedule: placebo schedules) are done, and of how many.
 
     Returns
     -------
@@ -226,7 +229,7 @@ def analyze(
     choices = settings if settings.clock_sd is not None else settings.replace(clock_sd=clock_sd(counts, airings))
     checked = preflight(counts, airings, context=feeds["context"]) if known else []
     left_out = masked(counts) if known else None
-    answers, bands, lines, fits = _modelled(counts, airings, choices, feeds, left_out)
+    answers, bands, lines, fits = _modelled(counts, airings, choices, feeds, left_out, progress)
     ordered = [answers.get(a) or silent(counts, airings.iloc[a]) for a in range(len(airings))]
     notes = _notes(plan, settings, airings, counts)
     verdicts = tuple(annotated(answer.verdict, speaks_for=notes[0], against=notes[1]) for answer in ordered)
@@ -266,6 +269,7 @@ def _modelled(
     settings: Settings,
     feeds: dict,
     left_out: np.ndarray | None,
+    progress: Callable[[int, int], None] | None,
 ) -> tuple[dict[int, Answer], list[pd.DataFrame], pd.DataFrame, tuple[fast.Fit, ...]]:
     """Answer every airing that has begun.
 
@@ -283,9 +287,11 @@ def _modelled(
     one = Alone(counts, airings, settings, started=started, context=feeds["context"], masked=left_out)
     with one_thread().limit(limits=1, user_api="blas"):  # small matrices: more threads only wait for one another
         if crowded(counts, airings, groups, MOST_TOGETHER):
-            answers, bands, lines = answer_schedule(counts, airings, settings, started, masked=left_out)
-            return answers, bands, lines, ()
-        for number, members in enumerate(pieces(groups)):
+            return *answer_schedule(counts, airings, settings, started, masked=left_out, progress=progress), ()
+        together = pieces(groups, MOST_TOGETHER)
+        for number, members in enumerate(together):
+            if progress:
+                progress(number, len(together))
             others = np.setdiff1d(started, members)
             design = designs.build(counts, airings, settings, members=members, others=others, masked=left_out, **feeds)
             if design is None:
@@ -373,11 +379,6 @@ def overlapping(counts: Counts, airings: pd.DataFrame, settings: Settings) -> tu
         settings, airings["length_s"].to_numpy(float)[started], float(np.median(counts.width))
     )
     return started, [started[group] for group in windows.groups(onset[started], reach)]
-
-
-def pieces(groups: list[np.ndarray]) -> list[np.ndarray]:
-    """Cut groups of over ``MOST_TOGETHER`` airings."""
-    return [part for group in groups for part in np.array_split(group, -(-len(group) // MOST_TOGETHER))]
 
 
 def _stack(frames: list[pd.DataFrame], columns: str) -> pd.DataFrame:

@@ -20,6 +20,8 @@ from attribution.money import money
 from attribution.verdict import Verdict, duration, number, percent, signed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from attribution.counts import Counts
     from attribution.settings import Settings
 
@@ -56,6 +58,17 @@ def crowded(counts: Counts, airings: pd.DataFrame, groups: list[np.ndarray], mos
     return any(len(group) > most for group in groups) or (len(members) >= MANY and close >= CLOSE)
 
 
+def pieces(groups: list[np.ndarray], most: int) -> list[np.ndarray]:
+    """Cut groups of over ``most`` airings.
+
+    Examples
+    --------
+    >>> [len(part) for part in pieces([np.arange(5), np.arange(2)], 3)]
+    [3, 2, 2]
+    """
+    return [part for group in groups for part in np.array_split(group, -(-len(group) // most))]
+
+
 def with_whole(verdict: Verdict, groups: pd.DataFrame, *, alpha: float) -> Verdict:
     """Return the summary of a dense schedule led by the line of the whole schedule; others as they are."""
     if groups.empty:
@@ -77,6 +90,7 @@ def answer_schedule(
     *,
     masked: np.ndarray | None = None,
     shifts: int = SHIFTS,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Scheduled:
     """Answer every airing of a dense schedule and its groups.
 
@@ -88,16 +102,20 @@ def answer_schedule(
         (T, R) bins that are no data, such as outages.
     shifts
         Placebo schedules.
+    progress
+        Told how many steps are done, and of how many: the schedule itself, then each placebo schedule.
     """
     chosen = airings.iloc[members]
     start, width, y, complete = _summed(counts, masked)
     try:
-        found = fit_dense(start, width, y, complete, chosen, settings, shifts=shifts)
+        found = fit_dense(start, width, y, complete, chosen, settings, shifts=shifts, progress=progress)
     except (ValueError, np.linalg.LinAlgError) as error:
         answers = {int(a): silent(counts, airings.iloc[a], why=str(error)) for a in members}
         return Scheduled(answers, [], pd.DataFrame(columns=GROUPS.split()))
+    lines, curves = found.airings.to_dict("records"), _curves(found, [str(name) for name in chosen["airing"]])
     answers = {
-        int(a): _answer(counts, airings.iloc[a], settings, found, found.airings.iloc[i]) for i, a in enumerate(members)
+        int(a): _answer(counts, airing, settings, found, line, curve)
+        for a, (_, airing), line, curve in zip(members, chosen.iterrows(), lines, curves, strict=True)
     }
     region = counts.regions[0] if len(counts.regions) == 1 else "all"
     return Scheduled(answers, [_bins(found, ""), _bins(found, region)], _groups(found, settings))
@@ -119,14 +137,25 @@ def _summed(counts: Counts, masked: np.ndarray | None) -> tuple[np.ndarray, np.n
     return counts.seconds[edge], width, np.where(seen > 0, summed, np.nan), seen / width
 
 
-def _answer(counts: Counts, airing: pd.Series, settings: Settings, found: Dense, line: pd.Series) -> Answer:
+def _curves(found: Dense, names: list[str]) -> list[pd.DataFrame]:
+    """Return the response of each airing: the schedule's one curve, under its name."""
+    one, size = found.curve, len(found.curve)
+    columns = {"lag_s": 0.5 * (one["lag_s"] + one["until_s"]), **{c: one[c] for c in ("density", "lower", "upper")}}
+    every = pd.DataFrame({"airing": np.repeat(np.array(names, dtype=object), size)})
+    every = every.assign(**{name: np.tile(column, len(names)) for name, column in columns.items()})
+    return [every.iloc[begin : begin + size] for begin in range(0, len(every), size)]
+
+
+def _answer(
+    counts: Counts, airing: pd.Series, settings: Settings, found: Dense, line: dict[str, float], curve: pd.DataFrame
+) -> Answer:
     """Return row, verdict and tables of one airing."""
     if not np.isfinite(line["incremental"]):
         return silent(counts, airing, why="less than half of its response fell into known bins")
     verdict = _judge(airing, settings, found, line)
     expected, cash = float(line["counterfactual"]), money(airing, settings)
     ends = {"": "incremental", "_lower": "lower", "_upper": "upper"}
-    peak = found.curve.iloc[int(np.argmax(found.curve["density"]))]
+    peak = float(curve["lag_s"].iloc[int(np.argmax(curve["density"]))])
     row = dict.fromkeys(TABLE, np.nan) | {
         "airing": str(airing["airing"]),
         "start": airing["start"],
@@ -137,7 +166,7 @@ def _answer(counts: Counts, airing: pd.Series, settings: Settings, found: Dense,
         "probability_positive": line["probability_positive"],
         "placebo_p": line["p"],
         "placebos": float(len(found.placebos)),
-        "response_peak": 0.5 * (peak["lag_s"] + peak["until_s"]),
+        "response_peak": peak,
         "minimum_detectable_lift": float((ndtri(1 - settings.alpha / 2) + ndtri(0.8)) * line["own_sd"] / expected),
         **{f"iroas{end}": cash.iroas(line[name]) for end, name in ends.items()},
         **{f"roi{end}": cash.roi(line[name]) for end, name in ends.items()},
@@ -154,13 +183,10 @@ def _answer(counts: Counts, airing: pd.Series, settings: Settings, found: Dense,
     }
     unknown = [c for c in TABLE if isinstance(row[c], float) and not np.isfinite(row[c])]
     reasons = {c: next((text for key, text in why.items() if c.startswith(key)), "not computed") for c in unknown}
-    middle = 0.5 * (found.curve["lag_s"] + found.curve["until_s"])
-    kernel = found.curve.assign(airing=str(airing["airing"]), lag_s=middle)
-    kernel = kernel.reindex(columns=["airing", "lag_s", "density", "lower", "upper"])
-    return Answer(row, verdict, reasons, {"kernel": kernel})
+    return Answer(row, verdict, reasons, {"kernel": curve})
 
 
-def _judge(airing: pd.Series, settings: Settings, found: Dense, line: pd.Series) -> Verdict:
+def _judge(airing: pd.Series, settings: Settings, found: Dense, line: dict[str, float]) -> Verdict:
     """Return the verdict of one airing: on its own evidence alone."""
     name, alpha = str(airing["airing"]), settings.alpha
     span = ndtri(1 - alpha / 2) * line["own_sd"]

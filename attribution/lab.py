@@ -22,6 +22,7 @@ from attribution.model.decompose import centre, draw
 from attribution.model.windows import history_seconds, window_seconds
 from attribution.placebos import NEEDED, SIGMAS, two_sided
 from attribution.single import Alone
+from attribution.tuning import side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -212,13 +213,11 @@ def _of_regions(
 ) -> Lab:
     """Ask the regional model at every quiet moment."""
     quiet = quiet_moments(tuner.counts, tuner.airings, settings, place, tuner.feeds.get("context"))
-    rows = []
-    for number, (moment, kind) in enumerate(quiet.itertuples(index=False), 1):
-        fit = _asked(tuner, settings, place, float(moment))[1]
-        if fit is not None:
-            rows.append(_row(fit, float(moment), kind, settings.alpha))
-        if progress:
-            progress(number, len(quiet))
+    asked = list(quiet.itertuples(index=False, name=None))
+    found = side_by_side(lambda one: _asked(tuner, settings, place, one[0])[1], asked, progress=progress)
+    rows = [
+        _row(fit, moment, kind, settings.alpha) for (moment, kind), fit in zip(asked, found, strict=True) if fit
+    ]
     if not rows:
         return empty("Before this airing there is no stretch of data without the ad that is long enough to judge.")
     return _ranked(pd.DataFrame(rows, columns=COLUMNS), pd.Series(own), NEEDED["moments"])

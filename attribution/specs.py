@@ -12,7 +12,7 @@ import pandas as pd
 
 from attribution.figures import figure
 from attribution.leftout import without
-from attribution.tuning import Tuner
+from attribution.tuning import Tuner, side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,7 +81,9 @@ def specifications(settings: Settings, *, controlled: bool, fed: bool) -> list[S
 def spec_curve(
     tuner: Tuner, settings: Settings, airing: str, *, progress: Callable[[int, int], None] | None = None
 ) -> pd.DataFrame:
-    """Answer an airing under every specification.
+    """Answer an airing under every specification: the analyst's own as the analysis has it.
+
+    Specifications that differ in the kernel alone are asked in a row, each from where the one before ended.
 
     Returns
     -------
@@ -93,17 +95,22 @@ def spec_curve(
     feed = tuner.feeds.get("social")
     todo = specifications(settings, controlled=bool(spared), fed=feed is not None and len(feed) > 0)
     bare = _without(tuner, spared)
+    chains: dict[tuple, list[Spec]] = {}
+    for spec in todo:
+        alike = tuple(value for name, value in spec.choices.items() if name != "kernel")
+        chains.setdefault(alike, []).append(spec)
+    parts = list(chains.values())
+    done = np.cumsum([len(part) for part in parts])
+    asked = side_by_side(
+        lambda part: (tuner if part[0].controls or not spared else bare).along([s.settings for s in part], airing),
+        parts, progress=progress and (lambda chain, _: progress(int(done[chain - 1]), len(todo))),
+    )  # fmt: skip
     rows = []
-    for number, spec in enumerate(todo, 1):
-        why, ends = "", (np.nan, np.nan, np.nan)
-        try:
-            ends = (tuner if spec.controls or not spared else bare).amount(spec.settings, airing)
-        except ValueError as error:
-            why = str(error)
-        low, middle, high = ends
-        rows.append({**spec.choices, "amount": middle, "lower": low, "upper": high, "yours": spec.yours, "why": why})
-        if progress:
-            progress(number, len(todo))
+    for part, found in zip(parts, asked, strict=True):
+        for spec, ends in zip(part, found, strict=True):
+            why, (low, middle, high) = (ends, (np.nan, np.nan, np.nan)) if isinstance(ends, str) else ("", ends)
+            known = {"amount": middle, "lower": low, "upper": high, "yours": spec.yours, "why": why}
+            rows.append({**spec.choices, **known})
     return pd.DataFrame(rows, columns=COLUMNS).sort_values("amount", kind="stable", ignore_index=True)
 
 

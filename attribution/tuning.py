@@ -6,20 +6,22 @@ asked without the looks before it; so the word is provisional until a whole anal
 
 from __future__ import annotations
 
+import os
 import time
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from attribution.airings import normalise
-from attribution.analysis import MOST_TOGETHER, Analysis, analyze, known_regions, one_thread, overlapping, pieces
+from attribution.analysis import MOST_TOGETHER, Analysis, analyze, known_regions, one_thread, overlapping
 from attribution.answers import Answer, detected, measured, shares, silent
 from attribution.counts import masked
-from attribution.crowds import crowded
+from attribution.crowds import crowded, pieces
 from attribution.faults import clock_sd
 from attribution.finger import Finger, Fitted, at_last, densities, fitted, replaced
 from attribution.frames import bins, pointwise
@@ -32,7 +34,7 @@ from attribution.single import Alone, instead, overlaid
 from attribution.verdict import judge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from attribution.counts import Counts
     from attribution.model.design import Design
@@ -49,6 +51,9 @@ DECIDING = ("alpha", "smallest_lift", "value", "margin", "channel_concentration"
 NUMBERS = ("lift_sd", "dispersion", "clock_sd", "response_peak_logsd")
 """Numbers of priors: a fit that differs in these alone is climbed to from the one before, and ends within the tolerance
 of a climb; any other begins anew, and ends where :func:`attribution.analyze` ends."""
+
+
+Item, Made = TypeVar("Item"), TypeVar("Made")
 
 
 class CrowdedError(ValueError):
@@ -141,27 +146,47 @@ class Tuner:
         a, chosen = self._position(airing), self._dated(settings)
         return self._remember(("amount", chosen, a), lambda: self._amount(chosen, a), light=True)
 
+    def along(self, chain: Sequence[Settings], airing: str | None = None) -> list[tuple[float, float, float] | str]:
+        """Return :meth:`amount` under settings that differ in the kernel alone; why there is none, where there is none.
+
+        Each fit begins where the one before ended, and ends within the tolerance of a climb of where it would have.
+        """
+        a, found, before = self._position(airing), [], None
+        for settings in map(self._dated, chain):
+            try:
+                ends, before = self._asked(settings, a, before)
+                found.append(ends)
+            except ValueError as error:
+                found.append(str(error))
+        return found
+
     def _amount(self, settings: Settings, a: int) -> tuple[float, float, float]:
+        return self._asked(settings, a, None)[0]
+
+    def _asked(
+        self, settings: Settings, a: int, before: fast.Fit | None
+    ) -> tuple[tuple[float, float, float], fast.Fit | None]:
+        """Return the amount, and the fit that the next may begin at; it begins at ``before``, where that is given."""
         if settings.baseline == "brief":
             booked = float(detected(self.counts, self.airings.iloc[a], settings).row["incremental"])
-            return np.nan, booked, np.nan
+            return (np.nan, booked, np.nan), before
         with one_thread().limit(limits=1, user_api="blas"):
             try:
                 core = _core(settings)
-                fit = self._kept.get(("fit", core, a)) or self._made(core, a)
+                fit = self._kept.get(("fit", core, a)) or self._made(core, a, before)
             except FloatingPointError:
                 fit = None
             if fit is None:
-                return np.nan, np.nan, np.nan
+                return (np.nan, np.nan, np.nan), before
             j = _place(fit.design, a)
             told = self._told(settings, fit.design, a)[0]
             if told is not None and not fit.design.fed:
-                return told.lower, told.amount, told.upper
+                return (told.lower, told.amount, told.upper), fit
             levels = (settings.alpha / 2, 0.5, 1 - settings.alpha / 2)
             low, middle, high = (
                 fast.quantile(fit.weight, fit.window_mean[:, j], fit.window_sd[:, j], p) for p in levels
             )
-            return low, middle, high
+            return (low, middle, high), fit
 
     def shares(self, settings: Settings, airing: str | None = None) -> pd.DataFrame:
         """Return the shares of the incremental by channel and device, as :attr:`attribution.Analysis.shares`."""
@@ -237,13 +262,13 @@ class Tuner:
         core = _core(settings)
         return self._remember(("fit", core, a), lambda: self._made(core, a))
 
-    def _made(self, core: Settings, a: int) -> fast.Fit | None:
+    def _made(self, core: Settings, a: int, before: fast.Fit | None = None) -> fast.Fit | None:
         started, groups = overlapping(self.counts, self.airings, core)
         if crowded(self.counts, self.airings, groups, MOST_TOGETHER):
             raise CrowdedError(
                 "airings is too dense a schedule to tune one by one; run the whole analysis on the data page"
             )
-        members = next((part for part in pieces(groups) if a in part), None)
+        members = next((part for part in pieces(groups, MOST_TOGETHER) if a in part), None)
         if members is None:
             return None
         design = designs.build(
@@ -252,8 +277,8 @@ class Tuner:
         )  # fmt: skip
         if design is None:
             return None
-        before = self._near(core, a)
-        return fast.fit(design, core, start=None if before is None else before.fit)
+        near = self._near(core, a)
+        return fast.fit(design, core, start=before if near is None else near.fit)
 
     def _fitted(self, settings: Settings, a: int) -> Fitted | None:
         core = _core(settings)
@@ -327,6 +352,22 @@ class Tuner:
             amount=pd.DataFrame(),
             took_ms=(time.perf_counter() - begun) * 1e3,
         )
+
+
+def side_by_side(
+    work: Callable[[Item], Made], items: Sequence[Item], *, progress: Callable[[int, int], None] | None = None
+) -> list[Made]:
+    """Return what ``work`` makes of each item, in their order, as many at a time as there are cores.
+
+    In threads: the compiled climbs let one another run. ``progress`` is told how many are done, and of how many.
+    """
+    made: list[Made] = []
+    with one_thread().limit(limits=1, user_api="blas"), ThreadPoolExecutor(min(os.cpu_count() or 1, 4)) as pool:
+        for one in pool.map(work, items):
+            made.append(one)
+            if progress:
+                progress(len(made), len(items))
+    return made
 
 
 def _looked(fit: fast.Fit, settings: Settings, stale: Callable[[], bool]) -> bool:

@@ -45,13 +45,13 @@ def world():
 def test_controls_off_leaves_the_spared_regions_out_and_trouble_is_a_reason(world, monkeypatch):
     asked = []
 
-    def amount(self, settings, airing):
+    def answered(self, settings, airing, before):
         asked.append((len(self.counts.regions), str(self.airings["regions"].iloc[0]), settings))
         if settings.kernel == "gamma":
             raise ValueError("kernel is gamma; choose another")
-        return 1.0, float(len(asked)), 9.0
+        return (1.0, float(len(asked)), 9.0), before
 
-    monkeypatch.setattr(specs.Tuner, "amount", amount)
+    monkeypatch.setattr(specs.Tuner, "_asked", answered)
     told: list[tuple[int, int]] = []
     tuner = Tuner(world.counts, world.airings, {"social": world.social})
     table = spec_curve(tuner, at.Settings(), "HALFTIME_PRIME", progress=lambda *far: told.append(far))

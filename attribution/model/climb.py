@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit
-from scipy.linalg import lapack
 
 from attribution.model import layout as layouts
-from attribution.model import mean as model
-from attribution.model.field import quadratic, solve_upper
-from attribution.model.linear import Bank, Mode, Pull, basis_columns, linearise, marginal, nuisances, pull, read
+from attribution.model.equations import equations, penalty
+from attribution.model.field import Factor, back_substitute, quadratic
+from attribution.model.linear import Bank, Mode, nuisances, read
+from attribution.model.rows import Expected, Given, expect, given
 
 if TYPE_CHECKING:
     from attribution.model.design import Design
@@ -22,7 +22,7 @@ TOLERANCE = 0.03
 """A climb has arrived when a full step would raise the log posterior by less than this."""
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _fit_of(y: np.ndarray, exposure: np.ndarray, base: np.ndarray, ad: np.ndarray) -> float:
     """Poisson log likelihood of the regions' counts (R, T) up to a constant."""
     total = 0.0
@@ -34,7 +34,7 @@ def _fit_of(y: np.ndarray, exposure: np.ndarray, base: np.ndarray, ad: np.ndarra
     return total
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _fit_of_feed(feed: np.ndarray, exposure: np.ndarray, mean: np.ndarray) -> float:
     """Poisson log likelihood of the feed (T,) by its rate: comparable over leads, which cut the seconds differently."""
     total = 0.0
@@ -45,24 +45,90 @@ def _fit_of_feed(feed: np.ndarray, exposure: np.ndarray, mean: np.ndarray) -> fl
     return total
 
 
-def objective(design: Design, noise: Noise, layout: layouts.Frame, state: layouts.State, mean: model.Mean) -> float:
+@njit(cache=True, nogil=True)
+def objective(own: Given, paths: np.ndarray, effects: np.ndarray, mean: Expected) -> float:
     """Return the quasi log likelihood plus log priors, up to constants."""
-    total = _fit_of(design.y, design.exposure, mean.base, mean.ad) / noise.dispersion
-    if design.fed:
-        feed, seen = design.feed[layout.lead], design.feed_exposure[layout.lead]
-        total += _fit_of_feed(feed, seen, mean.feed) / noise.feed_dispersion
-    free = layout.prior_sd > 0
-    away = (state.effects[free] - layout.prior_mean[free]) / layout.prior_sd[free]
-    chains = layout.chains
-    return total - 0.5 * float(away @ away) - 0.5 * quadratic(chains.first, chains.decay, chains.step, state.paths)
+    total = _fit_of(own.y, own.exposure, mean.base, mean.ad) / own.dispersion
+    if len(own.feed):
+        total += _fit_of_feed(own.feed, own.feed_exposure, mean.feed) / own.feed_dispersion
+    for p in range(len(effects)):
+        if own.prior_sd[p] > 0.0:
+            total -= 0.5 * ((effects[p] - own.prior_mean[p]) / own.prior_sd[p]) ** 2
+    return total - 0.5 * quadratic(own.first, own.decay, own.step, paths)
 
 
-def _solve(layout: layouts.Frame, gram: np.ndarray, free: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the free effects and the Cholesky of their posterior precision from the marginal gram (response last)."""
-    precision = 1.0 / layout.prior_sd[free] ** 2
-    lower = np.linalg.cholesky(gram[:-1, :-1] + np.diag(precision))
-    right = gram[:-1, -1] + precision * layout.prior_mean[free]
-    return lapack.dpotrs(lower, right, lower=1)[0], lower  # type: ignore[attr-defined]  made at build time
+@njit(cache=True, nogil=True)
+def _solve(own: Given, gram: np.ndarray, free: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the free effects and the Cholesky of their posterior precision from the gram (response first)."""
+    n = len(free)
+    matrix, found = gram[1 : n + 1, 1 : n + 1].copy(), gram[1 : n + 1, 0].copy()
+    for i in range(n):
+        precision = 1.0 / own.prior_sd[free[i]] ** 2
+        matrix[i, i] += precision
+        found[i] += precision * own.prior_mean[free[i]]
+    lower = np.linalg.cholesky(matrix)
+    for i in range(n):
+        for j in range(i):
+            found[i] -= lower[i, j] * found[j]
+        found[i] /= lower[i, i]
+    for i in range(n - 1, -1, -1):
+        found[i] /= lower[i, i]
+        for j in range(i):
+            found[j] -= lower[i, j] * found[i]
+    return found, lower
+
+
+@njit(cache=True, nogil=True)
+def _uphill(own, paths, effects, path_step, effect_step, mean, value, held):
+    """Take the longest of the steps 1, 1/2, 1/4, ... that raises the log posterior; (rise, state, mean, value)."""
+    size, here = 1.0, value - penalty(own, held, effects)
+    for _ in range(8):
+        there, amounts = paths + size * path_step, effects + size * effect_step
+        expected = expect(own, there, amounts)
+        reached = objective(own, there, amounts, expected)
+        rise = reached - penalty(own, held, amounts) - here
+        if np.isfinite(rise) and rise >= 0.0:
+            return rise, there, amounts, expected, reached
+        size /= 2.0
+    return 0.0, paths, effects, mean, value
+
+
+@njit(cache=True, nogil=True)
+def ascend(own: Given, paths: np.ndarray, effects: np.ndarray, tolerance: float) -> tuple:
+    """Climb by Fisher scoring from a state (T, K), (P,) to the mode, in one piece.
+
+    Returns
+    -------
+    paths, effects, value
+        The mode, and the log posterior there without its pull.
+    lower, white, log_det
+        Factor of the last linearisation; the log determinant is NaN where the climb left the model's range.
+    gram, root
+        Its gram, and the Cholesky of the effects' posterior precision.
+    """
+    free = np.flatnonzero(own.prior_sd > 0.0)
+    n, k = len(free), own.band.shape[1] - 1
+    mean = expect(own, paths, effects)
+    value = objective(own, paths, effects, mean)
+    for turn in range(ITERATIONS):
+        lower, white, log_det, gram, held = equations(own, paths, effects, mean)
+        if not np.isfinite(log_det):
+            return paths, effects, value, lower, white, log_det, gram, gram
+        found, root = _solve(own, gram, free)
+        aim = np.empty((len(white), 1))
+        for i in range(len(white)):
+            total = white[i, 0]
+            for c in range(n):
+                total -= white[i, c + 1] * found[c]
+            aim[i, 0] = total
+        back_substitute(lower, aim)
+        path_step, effect_step = aim.reshape((len(white) // k, k)) - paths, np.zeros(len(effects))
+        for i in range(n):
+            effect_step[free[i]] = found[i] - effects[free[i]]
+        rise, paths, effects, mean, value = _uphill(own, paths, effects, path_step, effect_step, mean, value, held)
+        if rise < tolerance or turn == ITERATIONS - 1:
+            break
+    return paths, effects, value, lower, white, log_det, gram, root
 
 
 def climb(
@@ -135,65 +201,21 @@ def _climb(
     if gain is not None:
         state.effects[layout.names["gain"]] = gain
     free = layout.prior_sd > 0
-    n = int(free.sum())
     state.effects[~free] = 0.0
-    mean = model.predict(design, layout, state)
-    value = objective(design, noise, layout, state, mean)
-    for _ in range(ITERATIONS):
-        linear = linearise(design, noise, layout, state, mean)
-        columns = [linear.jacobian.effects[:, free], linear.response[:, None]]
-        if targets is not None:
-            columns.insert(1, basis_columns(design, layout, state, targets))
-        try:
-            factor, gram = marginal(layout, linear, np.concatenate(columns, axis=1))
-            # Anew at each step: scales that follow a slope from elsewhere run away by hundreds of nats.
-            held = pull(design, layout, mean, linear, factor)
-            held.into(layout, gram, free)
-            own = gram if targets is None else _part(gram, np.arange(n), 1)
-            effects, lower = _solve(layout, own, free)
-        except (FloatingPointError, np.linalg.LinAlgError):
-            return None
-        paths = solve_upper(factor, (factor.white[:, -1] - factor.white[:, :n] @ effects)[:, None])[:, 0]
-        step = layouts.State(paths.reshape(state.paths.shape) - state.paths, np.zeros_like(state.effects))
-        step.effects[free] = effects - state.effects[free]
-        rise, state, mean, value = _uphill(design, noise, layout, state, step, mean, value, held)
-        if rise < tolerance:
-            break
-    evidence = value - factor.log_det / 2 + layout.chains.log_det / 2
-    evidence -= np.log(np.diagonal(lower)).sum() + np.log(layout.prior_sd[free]).sum()
-    amounts = state.effects[layout.names["incremental"]].copy()
-    mode = Mode(world, noise, kernel, layout, state, float(evidence), amounts)
+    own = given(design, noise, layout, free, targets)
+    try:
+        paths, effects, value, lower, white, log_det, gram, root = ascend(own, *state, tolerance)
+    except np.linalg.LinAlgError:
+        return None
+    if not np.isfinite(log_det):
+        return None
+    evidence = value - log_det / 2 + layout.chains.log_det / 2
+    evidence -= np.log(np.diagonal(root)).sum() + np.log(layout.prior_sd[free]).sum()
+    amounts = effects[layout.names["incremental"]].copy()
+    mode = Mode(world, noise, kernel, layout, layouts.State(paths, effects), float(evidence), amounts)
     if targets is None:
         return mode, None
     nuisance = nuisances(layout, targets)
-    left = np.flatnonzero(nuisance[free])
-    return mode, read(design, layout, nuisance, targets, factor, _part(gram, left, gram.shape[1] - n))
-
-
-def _part(gram: np.ndarray, kept: np.ndarray, tail: int) -> np.ndarray:
-    """Return the gram of some of its first columns and of its last ``tail``."""
-    chosen = np.concatenate([kept, np.arange(len(gram) - tail, len(gram))])
-    return gram[np.ix_(chosen, chosen)]
-
-
-def _uphill(
-    design: Design,
-    noise: Noise,
-    layout: layouts.Frame,
-    state: layouts.State,
-    step: layouts.State,
-    mean: model.Mean,
-    value: float,
-    held: Pull,
-) -> tuple[float, layouts.State, model.Mean, float]:
-    """Take the longest of the steps 1, 1/2, 1/4, ... that raises the log posterior; (rise, state, mean, value)."""
-    size, here = 1.0, value - held.of(layout, state.effects)
-    for _ in range(8):
-        trial = layouts.State(state.paths + size * step.paths, state.effects + size * step.effects)
-        there = model.predict(design, layout, trial)
-        reached = objective(design, noise, layout, trial, there)
-        rise = reached - held.of(layout, trial.effects) - here
-        if np.isfinite(rise) and rise >= 0:
-            return rise, trial, there, reached
-        size /= 2
-    return 0.0, state, mean, value
+    left = np.concatenate([[0], 1 + np.flatnonzero(nuisance[free]), np.arange(own.begun, own.size)])
+    factor = Factor(lower, white, float(log_det))
+    return mode, read(design, layout, nuisance, targets, factor, gram[np.ix_(left, left)])

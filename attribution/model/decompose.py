@@ -120,10 +120,10 @@ def _states(
         amounts[:, s] = component.mean + (0.0 if rng is None else root @ rng.standard_normal(airings))
         # The response in the basis of the kernels, airing after airing.
         rows[n:, s] = (amounts[:, s, None] * bank.coefficient[component.kernel]).ravel()
-        target = bank.target[:, -1] - bank.target[:, :-1] @ rows[n:, s]
+        target = bank.target[:, 0] - bank.target[:, 1:] @ rows[n:, s]
         rows[:n, s] = inverse.T @ (inverse @ target + (0.0 if rng is None else rng.standard_normal(n)))
     noise = 0.0 if rng is None else rng.standard_normal((len(white), len(components)))
-    paths = solve_upper(bank.factor, white[:, -1:] - white[:, :-1] @ rows + noise)
+    paths = solve_upper(bank.factor, white[:, :1] - white[:, 1:] @ rows + noise)
     states = []
     for s in range(len(components)):
         values = mode.state.effects.copy()

@@ -35,6 +35,8 @@ from attribution.model.schedule import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from attribution.settings import Settings
 
 SHIFTS = 60
@@ -113,6 +115,7 @@ def fit_dense(
     *,
     shifts: int = SHIFTS,
     seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Dense:
     """Fit one series with a dense schedule of airings.
 
@@ -132,6 +135,8 @@ def fit_dense(
         Placebo schedules.
     seed
         Of the draws.
+    progress
+        Told how many steps are done, and of how many: the schedule itself, then each placebo schedule.
 
     Returns
     -------
@@ -169,7 +174,7 @@ def fit_dense(
     labels = categories(airings.iloc[heard])
     fitted = _fit(bins, onset[heard], relative_spend(airings.iloc[heard]), prior)
     weighing, names = _weigh(fitted, labels)
-    placebo = shifted(Settled(*fitted[:5]), onset[heard], weighing, prior, shifts=shifts)
+    placebo = shifted(Settled(*fitted[:5]), onset[heard], weighing, prior, shifts=shifts, progress=progress)
     inflation = float(max(np.sqrt(np.mean(placebo.total**2)), 1.0)) if shifts else 1.0
     total, sd = float(fitted.own.totals[0]), float(fitted.own.totals_covariance[0, 0] ** 0.5)
     draws = _draws(fitted, weighing, (total, sd * inflation), np.random.default_rng(seed))

@@ -93,7 +93,7 @@ def stack(chains: list[Chain]) -> Chains:
     return Chains(first, decay, step, band, float(log_det))
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def quadratic(first: np.ndarray, decay: np.ndarray, step: np.ndarray, paths: np.ndarray) -> float:
     """Return sum over chains of x' Q x for paths (T, K)."""
     total = 0.0
@@ -135,51 +135,71 @@ def accumulate(
                 cross[i, c] += scaled * columns[n, c]
 
 
-@njit(cache=True)
-def _cholesky(band: np.ndarray, cross: np.ndarray) -> float:
-    """Factorise the band in place and whiten ``cross`` in place; the log determinant, NaN when not positive."""
+@njit(cache=True, nogil=True)
+def eliminate(band: np.ndarray, cross: np.ndarray, reach: np.ndarray) -> float:
+    """Factorise the band in place and whiten ``cross`` in place; the log determinant, NaN when not positive.
+
+    Of row i only the first ``reach[i]`` (n,) columns are anything but 0. The rows of L' are kept beside L, so that
+    every inner loop runs along a row, which compilers turn into vectors.
+    """
     n, depth = band.shape[0], band.shape[1] - 1
-    columns, log_det = cross.shape[1], 0.0
+    along, row, log_det = np.zeros((n, depth + 1)), np.zeros(depth + 1), 0.0
     for i in range(n):
         low = max(0, i - depth)
-        for j in range(low, i):
-            total = band[i, i - j]
-            for k in range(max(low, j - depth), j):
-                total -= band[i, i - k] * band[j, j - k]
-            total /= band[j, 0]
-            band[i, i - j] = total
-            if total != 0.0:
-                for c in range(columns):
-                    cross[i, c] -= total * cross[j, c]
-        total = band[i, 0]
-        for k in range(low, i):
-            total -= band[i, i - k] ** 2
-        if not total > 0.0:
+        count = i - low
+        for m in range(count + 1):
+            row[m] = band[i, count - m]
+        for j in range(count):
+            value = row[j] / along[low + j, 0]
+            row[j] = value
+            if value != 0.0:
+                along[low + j, count - j] = value
+                for m in range(1, count - j + 1):
+                    row[j + m] -= value * along[low + j, m]
+        if not row[count] > 0.0:
             return np.nan
-        root = np.sqrt(total)
-        band[i, 0] = root
-        log_det += np.log(total)
-        for c in range(columns):
-            cross[i, c] /= root
+        root = np.sqrt(row[count])
+        log_det += np.log(row[count])
+        along[i, 0], band[i, 0] = root, root
+        for m in range(count):
+            band[i, count - m] = row[m]
+        at = 0
+        while at + 4 <= count:  # four rows at a time: half the reading and writing
+            a, b, c, d, j = row[at], row[at + 1], row[at + 2], row[at + 3], low + at
+            for m in range(reach[i]):
+                cross[i, m] -= a * cross[j, m] + b * cross[j + 1, m] + c * cross[j + 2, m] + d * cross[j + 3, m]
+            at += 4
+        for j in range(low + at, i):
+            for m in range(reach[i]):
+                cross[i, m] -= row[j - low] * cross[j, m]
+        for m in range(reach[i]):
+            cross[i, m] /= root
     return log_det
 
 
-def factorise(band: np.ndarray, cross: np.ndarray) -> Factor:
+def factorise(band: np.ndarray, cross: np.ndarray, reach: np.ndarray | None = None) -> Factor:
     """Cholesky of the band, and L^-1 cross; both arguments are overwritten.
+
+    Parameters
+    ----------
+    reach
+        (n,) so many of the first columns of a row of ``cross`` are not 0; never fewer than in a row above. All of them
+        when absent.
 
     Raises
     ------
     FloatingPointError
         When the precision is not positive definite: the linearisation has left the model's range.
     """
-    log_det = _cholesky(band, cross)
+    whole = np.full(len(band), cross.shape[1]) if reach is None else reach
+    log_det = eliminate(band, cross, whole)
     if not np.isfinite(log_det):
         raise FloatingPointError("precision not positive definite")
     return Factor(band, cross, float(log_det))
 
 
-@njit(cache=True)
-def _backward(lower: np.ndarray, x: np.ndarray) -> None:
+@njit(cache=True, nogil=True)
+def back_substitute(lower: np.ndarray, x: np.ndarray) -> None:
     """Overwrite x (n, p) by L^-T x."""
     n, depth, columns = lower.shape[0], lower.shape[1] - 1, x.shape[1]
     for i in range(n - 1, -1, -1):
@@ -195,66 +215,40 @@ def _backward(lower: np.ndarray, x: np.ndarray) -> None:
 def solve_upper(factor: Factor, white: np.ndarray) -> np.ndarray:
     """Return L^-T white for (n, p): modes from whitened cross products, or draws from standard normals."""
     x = np.array(white, order="C")
-    _backward(factor.lower, x)
+    back_substitute(factor.lower, x)
     return x
 
 
-@njit(cache=True)
-def _inverse(lower, at, own):
-    """Fill ``own`` (k, k) with the inverse of the lower block of L at rows ``at``."""
-    for i in range(len(own)):
-        root = 1.0 / lower[at + i, 0]
-        for c in range(i):
-            own[i, c] = 0.0
-        for j in range(i):
-            scale = lower[at + i, i - j] * root
-            if scale != 0.0:
-                for c in range(j + 1):
-                    own[i, c] -= scale * own[j, c]
-        own[i, i] = root
-
-
-@njit(cache=True)
-def _carry(lower, row, own, later, ahead, seen, here):
-    """Add H' S H to the lower half of ``here``: H = C own, C the block of L at ``row`` below, S = ``later``."""
-    k = len(own)
-    ahead[:], seen[:] = 0.0, 0.0
-    for a in range(k):
-        for j in range(a, k):
-            scale = lower[row + a, k + a - j]
-            if scale != 0.0:
-                for c in range(j + 1):
-                    ahead[a, c] += scale * own[j, c]
-    for a in range(k):
-        for b in range(k):
-            for c in range(k):
-                seen[a, c] += later[a, b] * ahead[b, c]
-    for a in range(k):
-        for i in range(k):
-            for c in range(i + 1):
-                here[i, c] += ahead[a, i] * seen[a, c]
-
-
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def covariances(lower: np.ndarray, k: int) -> np.ndarray:
     """Return (T, k, k): the posterior covariance of the k paths at each moment.
 
-    Backwards in time (Rauch, Tung & Striebel 1965): with L_t the block of the Cholesky at t and C_t the one below it,
-    S_t = L_t^-T (I + C_t' S_t+1 C_t) L_t^-1. Loops run along rows, which compilers turn into vectors.
+    The part of the inverse inside the band, from the last row to the first (Takahashi, Fagan & Chin 1973): with l the
+    column of L below its diagonal over that diagonal, and Z the covariance of the k latents that follow,
+    Cov(x_i, those) = -Z l and Var(x_i) = 1/L_ii^2 + l' Z l. The latents that follow are kept by their path, so that at
+    the first path of a moment they are all paths of that moment, in order.
     """
-    bins = lower.shape[0] // k
+    n = lower.shape[0]
+    bins = n // k
     found = np.zeros((bins, k, k))
-    own, ahead, seen = np.zeros((k, k)), np.zeros((k, k)), np.zeros((k, k))
-    for t in range(bins - 1, -1, -1):
-        _inverse(lower, t * k, own)
-        here = found[t]
+    near, own, below = np.zeros((k, k)), np.zeros(k), np.zeros(k)
+    for i in range(n - 1, -1, -1):
+        here, root = i % k, 1.0 / lower[i, 0]
+        for m in range(1, k + 1):
+            below[(i + m) % k] = lower[i + m, m] * root if i + m < n else 0.0
+        own[:] = 0.0
         for a in range(k):
-            for i in range(a + 1):
-                for c in range(i + 1):
-                    here[i, c] += own[a, i] * own[a, c]
-        if t + 1 < bins:
-            _carry(lower, (t + 1) * k, own, found[t + 1], ahead, seen, here)
-        for i in range(k):
-            for c in range(i):
-                here[c, i] = here[i, c]
+            scale = below[a]
+            if scale != 0.0:
+                row = near[a]
+                for c in range(k):
+                    own[c] -= scale * row[c]
+        variance = root * root
+        for a in range(k):
+            variance -= below[a] * own[a]
+        for a in range(k):
+            near[a, here], near[here, a] = own[a], own[a]
+        near[here, here] = variance
+        if here == 0:
+            found[i // k] = near
     return found

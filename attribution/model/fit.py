@@ -7,6 +7,7 @@ mode the nuisances are integrated out, and the amounts, their covariance and the
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import starmap
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -151,13 +152,13 @@ def fit(design: Design, settings: Settings, *, noise: Noise | None = None, start
     strata = ((1.0, noise),) if noise else learn(design, dispersion=settings.dispersion)
     chosen, anchors = worlds(design), _anchors(design)
     nearest = _nearest(design, anchors)
-    found: list[Component] = []
+    found: list[_Around] = []
     modes: list[Mode] = []
     leads: list[tuple[Mode, float]] = []
     climbs = _Climbs(design, anchors, settings.lift_sd, start.reached if start else {}, {}, {})
     for stratum, (share, own) in enumerate(strata):
         leads = _leads(climbs, stratum, own, chosen, leads)
-        block: list[Component] = []
+        block: list[_Around] = []
         best = -np.inf
         for first, log_prior in leads:
             for world in chosen:
@@ -171,13 +172,12 @@ def fit(design: Design, settings: Settings, *, noise: Noise | None = None, start
                     modes.append(mode)
                     best = max(best, mode.evidence)
                     bank, kernels = climbs.bank(stratum, position, mode), np.flatnonzero(nearest == position)
-                    block += _components(design, mode, bank, len(modes) - 1, kernels, log_prior)
+                    block.append(_around(design, mode, bank, len(modes) - 1, kernels, log_prior))
                     if mode.evidence < best - ASLEEP - np.log(max(world.weight, 1e-9)):
                         break
         if block:
-            log = np.array([c.log_weight for c in block])
-            shift = np.log(share) - logsumexp(log)
-            found += [c._replace(log_weight=float(c.log_weight + shift)) for c in block]
+            shift = np.log(share) - logsumexp(np.concatenate([one.log_weight for one in block]))
+            found += [one._replace(log_weight=one.log_weight + shift) for one in block]
     if not found:
         raise FloatingPointError("no world could be fitted; look at the findings for what is wrong with the data")
     return _mixture(design, middle(strata), modes, found, climbs.reached)
@@ -232,23 +232,24 @@ class _Climbs(NamedTuple):
         return self.read[name] if name in self.read else consider(self.design, mode)
 
 
-def _mixture(
-    design: Design, noise: Noise, modes: list[Mode], found: list[Component], reached: dict[tuple, Mode]
-) -> Fit:
-    """Return the Fit of these components; those of no weight are left out."""
-    log = np.array([c.log_weight for c in found])
+def _mixture(design: Design, noise: Noise, modes: list[Mode], found: list[_Around], reached: dict[tuple, Mode]) -> Fit:
+    """Return the Fit of the components around all modes; those of no weight are left out."""
+    log = np.concatenate([one.log_weight for one in found])
+    mean, cov = np.concatenate([one.mean for one in found]), np.concatenate([one.cov for one in found])
+    mode = np.repeat([one.mode for one in found], [len(one.kernel) for one in found])
+    kernel = np.concatenate([one.kernel for one in found])
     weight = np.exp(log - logsumexp(log))
-    shock = np.array([modes[c.mode].world.kind == "shock" for c in found])
+    shock = np.array([own.world.kind == "shock" for own in modes])[mode]
     apart = np.exp(log - (logsumexp(log[shock]) if shock.any() else 0.0))
     keep = np.flatnonzero((weight > LEAST) | (shock & (apart > 1e-4)))  # the robust answer is always at hand
-    found, weight = [found[i] for i in keep], weight[keep] / weight[keep].sum()
-    mean, cov = np.array([c.mean for c in found]), np.array([c.cov for c in found])
-    inside = design.window_mass[[c.kernel for c in found]]
+    mean, cov, weight = mean[keep], cov[keep], weight[keep] / weight[keep].sum()
+    inside = design.window_mass[kernel[keep]]
+    parts = zip(mode[keep].tolist(), kernel[keep].tolist(), log[keep].tolist(), mean, cov, strict=True)
     return Fit(
         design=design,
         noise=noise,
         modes=tuple(modes),
-        components=tuple(found),
+        components=tuple(starmap(Component, parts)),
         weight=weight,
         mean=mean,
         cov=cov,
@@ -349,9 +350,17 @@ def _nearest(design: Design, anchors: list[int]) -> np.ndarray:
     return np.argmin(np.abs(log[:, None] - log[anchors]), axis=1)
 
 
-def _components(
-    design: Design, mode: Mode, bank: Bank, position: int, kernels: np.ndarray, log_prior: float
-) -> list[Component]:
+class _Around(NamedTuple):
+    """The components around one mode, one a kernel that is nearest to its anchor."""
+
+    mode: int
+    kernel: np.ndarray
+    log_weight: np.ndarray
+    mean: np.ndarray
+    cov: np.ndarray
+
+
+def _around(design: Design, mode: Mode, bank: Bank, position: int, kernels: np.ndarray, log_prior: float) -> _Around:
     """Return the normal posterior and the weight of each kernel around one mode."""
     layout = mode.layout
     prior = layout.prior_sd[layout.names["incremental"]] ** 2
@@ -362,7 +371,7 @@ def _components(
     base = mode.evidence + np.log(mode.world.weight) + log_prior - gain[mode.kernel]
     weight = base + gain + np.log(design.kernel_weight)
     cov = (cov + np.swapaxes(cov, 1, 2)) / 2
-    return [Component(position, int(m), float(weight[m]), mean[m], cov[m]) for m in kernels]
+    return _Around(position, kernels, weight[kernels], mean[kernels], cov[kernels])
 
 
 def quantile(weight: np.ndarray, mean: np.ndarray, sd: np.ndarray, p: float) -> float:

@@ -9,7 +9,9 @@ from numba import njit
 from scipy.linalg import lapack
 
 from attribution.model import mean as model
-from attribution.model.field import Factor, accumulate, covariances, factorise
+from attribution.model.equations import equations
+from attribution.model.field import Factor, accumulate, factorise
+from attribution.model.rows import expect, given
 
 if TYPE_CHECKING:
     from attribution.model import layout as layouts
@@ -94,87 +96,6 @@ def marginal(layout: layouts.Frame, linear: Linear, columns: np.ndarray) -> tupl
     return factor, gram
 
 
-class Pull(NamedTuple):
-    """What integrating the surge's path adds to the equations of its gain and scales; zeros without a surge.
-
-    The path G and the gain b enter as their product. A joint mode shrinks G and lets b run away; with the paths
-    integrated out, -1/2 log det of their precision Q(b) holds b back. Its slope is
-    ``-sum_n w_n c_n Cov(G, eta_n)``, with eta_n the latent part of observation n and c_n what G adds to it at gain 1;
-    the part of it by G itself, ``-b sum w c^2 Var(G)``, is kept as a quadratic. Likewise for the scales.
-    """
-
-    gain: float
-    """sum w c^2 Var(G)."""
-    tilt: float
-    """The rest of the slope by the gain."""
-    slope: np.ndarray
-    """(R - 1,) slopes by the scales."""
-
-    def of(self, layout: layouts.Frame, effects: np.ndarray) -> float:
-        """Return the penalty at some effects (P,)."""
-        names, total = layout.names, 0.0
-        if names["gain"].stop > names["gain"].start:
-            b = float(effects[names["gain"].start])
-            total += 0.5 * self.gain * b**2 + self.tilt * b
-        return total + float(self.slope @ effects[names["scale"]])
-
-    def into(self, layout: layouts.Frame, gram: np.ndarray, mask: np.ndarray) -> None:
-        """Add to the gram of the effects in ``mask``, then other columns, the response last; in place."""
-        place = np.cumsum(mask) - 1
-        gain, scale = layout.names["gain"], layout.names["scale"]
-        if gain.stop > gain.start and mask[gain.start]:
-            gram[place[gain.start], place[gain.start]] += self.gain
-            gram[place[gain.start], -1] -= self.tilt
-        for c in range(scale.start, scale.stop):
-            if mask[c]:
-                gram[place[c], -1] -= self.slope[c - scale.start]
-
-
-@njit(cache=True)
-def _pull(cover, weight, index, coefficient, felt, regions, k, surge, shock):
-    """Return sum w c^2 Var(G), the rest of the slope by the gain, and the slopes by each region's log scale."""
-    bins = cover.shape[0]
-    quadratic, tilt, slope = 0.0, 0.0, np.zeros(regions)
-    for r in range(regions):
-        for t in range(bins):
-            n = r * bins + t
-            w = weight[n]
-            if w == 0.0:
-                continue
-            along_surge, along_shock = 0.0, 0.0
-            for a in range(index.shape[1]):
-                if index[n, a] < 0:
-                    continue
-                other = index[n, a] - t * k
-                if surge >= 0:
-                    along_surge += coefficient[n, a] * cover[t, surge, other]
-                if shock >= 0:
-                    along_shock += coefficient[n, a] * cover[t, shock, other]
-            if surge >= 0:
-                c, own = felt[n], coefficient[n, 3] * cover[t, surge, surge]
-                quadratic += w * c * c * cover[t, surge, surge]
-                tilt += w * c * (along_surge - own)
-                slope[r] += w * coefficient[n, 3] * along_surge
-            if shock >= 0:
-                slope[r] += w * coefficient[n, 2] * along_shock
-    return quadratic, tilt, slope
-
-
-def pull(design: Design, layout: layouts.Frame, mean: model.Mean, linear: Linear, factor: Factor) -> Pull:
-    """Return what integrating the paths adds at a linearisation (see :class:`Pull`)."""
-    surge, shock = int(layout.slots[2]), int(layout.slots[1])
-    scales = layout.names["scale"].stop - layout.names["scale"].start
-    if surge < 0 and not (shock >= 0 and scales):
-        return Pull(0.0, 0.0, np.zeros(scales))
-    k, regions = len(layout.paths), len(design.regions)
-    felt = model.felt_at_gain_one(layout, linear.effects, mean)
-    quadratic, tilt, slope = _pull(
-        covariances(factor.lower, k), linear.weight, linear.jacobian.index, linear.jacobian.coefficient, felt, regions,
-        k, surge, shock,
-    )  # fmt: skip
-    return Pull(quadratic, tilt, slope @ layout.contrast if scales else np.zeros(0))
-
-
 class Bank(NamedTuple):
     """Every kernel of the bank at one mode: what the data say of the incrementals, the nuisances integrated out."""
 
@@ -187,11 +108,11 @@ class Bank(NamedTuple):
     nuisance: np.ndarray
     """(P,) mask of the effects that were integrated out."""
     factor: Factor
-    """Its white columns: nuisances, the basis of the kernels for each airing, response."""
+    """Its white columns: response, nuisances, the basis of the kernels for each airing."""
     lower: np.ndarray
     """(n, n) Cholesky of the nuisances' posterior precision."""
     target: np.ndarray
-    """(n, J' q + 1): right-hand sides of the nuisances for each column of the basis and for the response."""
+    """(n, 1 + J' q): right-hand sides of the nuisances for the response and for each column of the basis."""
     coefficient: np.ndarray
     """(M, J', q): each kernel in the basis."""
 
@@ -205,14 +126,12 @@ def consider(design: Design, mode: Mode, *, targets: np.ndarray | None = None) -
     layout = mode.layout
     targets = np.arange(len(design.onset)) if targets is None else targets
     nuisance = nuisances(layout, targets)
-    mean = model.predict(design, layout, mode.state)
-    linear = linearise(design, mode.noise, layout, mode.state, mean)
-    basis = basis_columns(design, layout, mode.state, targets)
-    factor, gram = marginal(
-        layout, linear, np.column_stack([linear.jacobian.effects[:, nuisance], basis, linear.response])
-    )
-    pull(design, layout, mean, linear, factor).into(layout, gram, nuisance)
-    return read(design, layout, nuisance, targets, factor, gram)
+    own = given(design, mode.noise, layout, nuisance, targets)
+    mean = expect(own, mode.state.paths, mode.state.effects)
+    lower, white, log_det, gram, _ = equations(own, mode.state.paths, mode.state.effects, mean)
+    if not np.isfinite(log_det):
+        raise FloatingPointError("precision not positive definite")
+    return read(design, layout, nuisance, targets, Factor(lower, white, log_det), gram)
 
 
 def nuisances(layout: layouts.Frame, targets: np.ndarray) -> np.ndarray:
@@ -222,34 +141,21 @@ def nuisances(layout: layouts.Frame, targets: np.ndarray) -> np.ndarray:
     return mask
 
 
-def basis_columns(design: Design, layout: layouts.Frame, state: layouts.State, targets: np.ndarray) -> np.ndarray:
-    """Return (N, J' Q): derivatives of all expected counts by the basis of the kernels, airing after airing."""
-    size = design.basis.shape[1]
-    split = model.split(design, layout, state.effects)[targets]
-    basis = design.basis[targets]
-    columns = split[:, None, :, None] * basis[:, :, None, :] * layout.seen
-    columns = columns.reshape(len(targets) * size, -1)
-    if not design.fed:
-        return columns.T
-    rate = state.effects[layout.names["mediator"]]
-    posts = (rate[0] if len(rate) else 0.0) * basis * design.feed_exposure[layout.lead] / design.width
-    return np.concatenate([columns, posts.reshape(len(targets) * size, -1)], axis=1).T
-
-
 def read(
     design: Design, layout: layouts.Frame, nuisance: np.ndarray, targets: np.ndarray, factor: Factor, gram: np.ndarray
 ) -> Bank:
-    """Return the bank from the marginal gram of [nuisances | basis | response]."""
+    """Return the bank from the marginal gram of [response | nuisances | basis]."""
     size = design.basis.shape[1]
     n = int(nuisance.sum())
     precision = 1.0 / layout.prior_sd[nuisance] ** 2
-    lower = np.linalg.cholesky(gram[:n, :n] + np.diag(precision))
-    target = gram[:n, n:].copy()
-    target[:, -1] += precision * layout.prior_mean[nuisance]
+    own, rest = slice(1, n + 1), slice(n + 1, None)
+    lower = np.linalg.cholesky(gram[own, own] + np.diag(precision))
+    target = np.concatenate([gram[own, :1], gram[own, rest]], axis=1)
+    target[:, 0] += precision * layout.prior_mean[nuisance]
     white = lapack.dtrtrs(lower, target, lower=1)[0]  # type: ignore[attr-defined]  made at build time
-    rest = gram[n:, n:] - white.T @ white
+    score = gram[rest, 0] - white[:, 1:].T @ white[:, 0]
+    inner = (gram[rest, rest] - white[:, 1:].T @ white[:, 1:]).reshape(len(targets), size, len(targets), size)
     coefficient = design.coefficient[:, targets]
-    inner = rest[:-1, :-1].reshape(len(targets), size, len(targets), size)
     half = np.tensordot(coefficient, inner, axes=([2], [1])) if len(targets) == 1 else None
     if half is None:
         information = np.einsum("mjq,jqkp,mkp->mjk", coefficient, inner, coefficient, optimize=True)
@@ -257,7 +163,7 @@ def read(
         information = (half[:, 0, 0, 0] * coefficient[:, 0]).sum(axis=1)[:, None, None]
     return Bank(
         targets=targets,
-        score=np.einsum("mjq,jq->mj", coefficient, rest[:-1, -1].reshape(len(targets), size)),
+        score=np.einsum("mjq,jq->mj", coefficient, score.reshape(len(targets), size)),
         information=information,
         nuisance=nuisance,
         factor=factor,

@@ -43,7 +43,7 @@ class Jacobian(NamedTuple):
     """(N, P)."""
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _felt(effects, scale, contrast, r):
     """Return exp(u_r), how strongly a region feels a surge; over regions the u_r sum to 0."""
     if scale < 0:
@@ -54,8 +54,10 @@ def _felt(effects, scale, contrast, r):
     return np.exp(total)
 
 
-@njit(cache=True)
-def _expected(exposure, feed_exposure, slots, extra, contrast, columns, loading, paths, effects, base, growth, feed):
+@njit(cache=True, nogil=True)
+def fill_expected(
+    exposure, feed_exposure, slots, extra, contrast, columns, loading, paths, effects, base, growth, feed
+):
     """Fill ``base`` and ``growth`` (R, T) and ``feed`` (T,), posts of the ads apart."""
     n_regions, n_bins = exposure.shape
     big_d, shock, surge, own_feed, first = slots[0], slots[1], slots[2], slots[3], slots[4]
@@ -138,7 +140,7 @@ def responses(design: Design, layout: Frame, effects: np.ndarray) -> np.ndarray:
     """Return (J, R, T): expected ad conversions of each airing by region and bin, of observed seconds."""
     amount = effects[layout.names["incremental"]]
     regions = split(design, layout, effects)
-    shape = _shape(layout, effects)
+    shape = shapes(layout, effects)
     return amount[:, None, None] * regions[:, :, None] * shape[:, None, :] * layout.seen
 
 
@@ -147,21 +149,21 @@ def split(design: Design, layout: Frame, effects: np.ndarray) -> np.ndarray:
     if not len(layout.splitter):
         return design.share
     change = np.ones_like(design.share)
-    _added(change, layout.splitter, effects[layout.names["deviation"]], layout.turn)
+    spread_out(change, layout.splitter, effects[layout.names["deviation"]], layout.turn)
     return design.share * change
 
 
-def _shape(layout: Frame, effects: np.ndarray) -> np.ndarray:
+def shapes(layout: Frame, effects: np.ndarray) -> np.ndarray:
     """Return (J, T): the response of each airing, its shape's misfit added."""
     if not len(layout.owner):
         return layout.kernel
     shape = layout.kernel.copy()
-    _added(shape, layout.owner, effects[layout.names["misfit"]], layout.misfit)
+    spread_out(shape, layout.owner, effects[layout.names["misfit"]], layout.misfit)
     return shape
 
 
-@njit(cache=True)
-def _added(total, owner, value, rows):
+@njit(cache=True, nogil=True)
+def spread_out(total, owner, value, rows):
     """Add ``value`` (V,) times ``rows`` (V, n) to the rows of ``total`` (J, n) that own them, in place."""
     for v in range(len(owner)):
         for t in range(rows.shape[1]):
@@ -175,7 +177,7 @@ def predict(design: Design, layout: Frame, state: State) -> Mean:
     feed = np.empty(shape[1] if design.fed else 0)
     exposure = design.feed_exposure[layout.lead] if design.fed else feed
     ad = responses(design, layout, state.effects).sum(axis=0)
-    _expected(
+    fill_expected(
         design.exposure, exposure, layout.slots, layout.extra, layout.contrast, layout.columns, layout.loading,
         state.paths, state.effects, base, growth, feed,
     )  # fmt: skip
@@ -239,7 +241,7 @@ def _ad_derivatives(design: Design, layout: Frame, state: State, effects: np.nda
     """Fill the derivatives by the incremental, its regional deviations and its shape's misfit."""
     names, value = layout.names, state.effects
     amount = value[names["incremental"]]
-    shaped = _shape(layout, value)
+    shaped = shapes(layout, value)
     effects[:, names["incremental"]] = ad_columns(design, layout, value, shaped).T
     used = layout.prior_sd > 0
     for name, owner, rows, columns in (

@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 from scipy.linalg import cho_solve_banded, cholesky_banded, lapack, solve_triangular
 from scipy.optimize import minimize
 
 RIDGE = 1e-3
 """Share added to an airing's information: keeps airings of the same minute apart without moving any total."""
-CHUNK = 256
 
 
 class System(NamedTuple):
@@ -48,6 +48,38 @@ class Own(NamedTuple):
     long_covariance: np.ndarray
 
 
+@njit(cache=True, nogil=True)
+def inverse_diagonal(lower: np.ndarray) -> np.ndarray:
+    """Return (J,) the diagonal of the inverse of a band, from the columns (W + 1, J) of its Cholesky factor.
+
+    From the last row to the first (Takahashi, Fagan & Chin 1973): with l the column of L below its diagonal over that
+    diagonal, and Z the inverse of the W rows that follow, the new row of Z is -Z l and its diagonal 1/L_jj^2 + l' Z l.
+    The rows that follow are kept in a ring.
+    """
+    depth, n = lower.shape[0] - 1, lower.shape[1]
+    size = max(depth, 1)
+    found, near, own, below = np.empty(n), np.zeros((size, size)), np.zeros(size), np.zeros(size)
+    for j in range(n - 1, -1, -1):
+        root, here = 1.0 / lower[0, j], j % size
+        for m in range(1, depth + 1):
+            below[(j + m) % size] = lower[m, j] * root if j + m < n else 0.0
+        own[:] = 0.0
+        for a in range(size):
+            scale = below[a]
+            if scale != 0.0:
+                for c in range(size):
+                    own[c] -= scale * near[a, c]
+        variance = root * root
+        for a in range(size):
+            variance -= below[a] * own[a]
+        for a in range(size):
+            near[a, here] = own[a]
+            near[here, a] = own[a]
+        near[here, here] = variance
+        found[j] = variance
+    return found
+
+
 def alone(system: System, groups: np.ndarray, *, each: bool = True) -> Own:
     """Solve the system without pooling, with sums over ``groups`` (J, G) and their covariance."""
     band = system.band.copy()
@@ -63,13 +95,7 @@ def alone(system: System, groups: np.ndarray, *, each: bool = True) -> Own:
     lean = groups.T @ across
     sd = np.empty(0)
     if each:
-        own = np.empty(len(estimate))
-        for begin in range(0, len(own), CHUNK):
-            some = np.arange(begin, min(begin + CHUNK, len(own)))
-            unit = np.zeros((len(own), len(some)))
-            unit[some, np.arange(len(some))] = 1.0
-            own[some] = cho_solve_banded(factor, unit, check_finite=False)[some, np.arange(len(some))]
-        sd = np.sqrt(own + ((across @ inverse) * across).sum(axis=1))
+        sd = np.sqrt(inverse_diagonal(factor[0]) + ((across @ inverse) * across).sum(axis=1))
     covariance = groups.T @ sums + lean @ inverse @ lean.T
     return Own(estimate, sd, groups.T @ estimate, covariance, long, inverse)
 

@@ -97,14 +97,9 @@ def posts(social: pd.DataFrame | None, step: float) -> Posts | None:
     """
     if social is None or social.empty:
         return None
-    unknown = social["count"].isna()  # a moment of which one region is unknown is unknown: a sum would take it for 0
-    table = social.assign(unknown=unknown).groupby("time", sort=True)
-    table = table.agg(count=("count", "sum"), width_s=("width_s", "first"), unknown=("unknown", "any"))
-    begin = table.index.to_numpy(dtype="datetime64[ns]").astype("int64") / 1e9
-    size, value = table["width_s"].to_numpy(float), table["count"].to_numpy(float)
+    begin, size, value, known = _moments(social)
     if np.median(size) > max(8.0, 4.0 * step):
         return None  # too coarse to tell a surge from the spot
-    known = ~table["unknown"].to_numpy(bool)
     count, seen = np.where(known, value, 0.0), np.where(known, size, 0.0)
     if seen.sum() < LEAST_S or count.sum() < LEAST_POSTS:
         return None
@@ -115,3 +110,17 @@ def posts(social: pd.DataFrame | None, step: float) -> Posts | None:
         value=count,
         step=float(np.median(size)),
     )
+
+
+def _moments(social: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return of each moment of the feed, in order: seconds since 1970, width, posts of all regions, whether known.
+
+    A moment of which one region is unknown is unknown: a sum would take it for 0.
+    """
+    begin = social["time"].to_numpy(dtype="datetime64[ns]").astype("int64") / 1e9
+    size, value = social["width_s"].to_numpy(float), social["count"].to_numpy(float)
+    if (np.diff(begin) > 0).all():
+        return begin, size, value, np.isfinite(value)
+    moment, first, place = np.unique(begin, return_index=True, return_inverse=True)
+    known = np.bincount(place, ~np.isfinite(value)) == 0
+    return moment, size[first], np.bincount(place, np.nan_to_num(value)), known

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from attribution.model.curve import (
 )
 from attribution.model.level import Bins, Series, linearise, whitened
 from attribution.model.pooling import Features, Own, System, alone, leaning, shrunk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MOST_MISSING = 0.5
 """An airing less of whose response fell into known bins is not judged."""
@@ -157,12 +160,21 @@ class Weighing(NamedTuple):
         return found.totals / np.sqrt(np.diag(found.totals_covariance))
 
 
-def shifted(settled: Settled, onset: np.ndarray, weighing: Weighing, prior: CurvePrior, *, shifts: int) -> Shifted:
+def shifted(
+    settled: Settled,
+    onset: np.ndarray,
+    weighing: Weighing,
+    prior: CurvePrior,
+    *,
+    shifts: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> Shifted:
     """Fit the whole schedule at ``shifts`` other places of the series, from which the responses found are taken away.
 
     Moved round the clock of the series: what leaves at its end comes in at its beginning. Each place goes the way of
     the schedule itself (level learnt outside responses, bursts left alone inside, curve and amplitudes), but for the
-    hyper-parameters of the wandering: what is not repeated is not exchangeable.
+    hyper-parameters of the wandering: what is not repeated is not exchangeable. ``progress`` is told how many steps
+    are done and of how many; the schedule itself was the first.
     """
     found = settled.series
     felt = effect(found, settled.laid, settled.amount) * found.level * found.bins.exposure
@@ -170,7 +182,9 @@ def shifted(settled: Settled, onset: np.ndarray, weighing: Weighing, prior: Curv
     begin, end = bins.start[0], bins.start[-1] + bins.width[-1]
     horizon = prior.edges[-1]
     total, groups, each = [], [], []
-    for move in np.linspace(horizon, end - begin - horizon, shifts + 2)[1:-1]:
+    for done, move in enumerate(np.linspace(horizon, end - begin - horizon, shifts + 2)[1:-1], 1):
+        if progress:
+            progress(done, shifts + 1)
         moved = begin + (onset - begin + move) % (end - begin)
         order = np.argsort(moved, kind="stable")
         order = order[reached(bins, moved[order], prior) > MOST_MISSING]
@@ -180,6 +194,8 @@ def shifted(settled: Settled, onset: np.ndarray, weighing: Weighing, prior: Curv
         total.append(again.own.totals[0] / again.own.totals_covariance[0, 0] ** 0.5)
         groups.append(weighing.sums(again.laid, order))
         each.append(again.own.estimate / again.own.sd)
+    if progress:
+        progress(shifts + 1, shifts + 1)
     return Shifted(np.array(total), np.array(groups).reshape(shifts, -1), np.concatenate([np.empty(0), *each]))
 
 

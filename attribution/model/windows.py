@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numba import njit
 
 from attribution.kernels import Delayed, Kernel, delayed
 from attribution.settings import seconds
@@ -119,11 +120,18 @@ def adaptive_bins(start: np.ndarray, width: np.ndarray, onset: np.ndarray, windo
             target[near] = np.minimum(target[near], fine)
         response = (start >= o) & (start < o + w)
         target[response] = np.minimum(target[response], 8.0)
-    anchor = {int(np.searchsorted(start, o - 1e-9)) for o in onset}
-    edge, began = [0], start[0]
+    anchor = np.zeros(len(start) + 1, dtype=bool)
+    anchor[np.searchsorted(start, onset - 1e-9)] = True
+    return np.flatnonzero(_edges(start + width / 2, start, target, anchor))
+
+
+@njit(cache=True)
+def _edges(middle: np.ndarray, start: np.ndarray, target: np.ndarray, anchor: np.ndarray) -> np.ndarray:
+    """Return (T,) where an adaptive bin begins: its target is reached, the next is finer, or an airing begins."""
+    edge = np.zeros(len(start), dtype=np.bool_)
+    edge[0], last = True, 0
     for t in range(1, len(start)):
-        reached = start[t] + width[t] / 2 - began > min(target[t], target[edge[-1]])
-        if reached or t in anchor or target[t] < target[edge[-1]]:
-            edge.append(t)
-            began = start[t]
-    return np.array(edge)
+        reached = middle[t] - start[last] > min(target[t], target[last])
+        if reached or anchor[t] or target[t] < target[last]:
+            edge[t], last = True, t
+    return edge

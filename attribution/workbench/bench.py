@@ -96,9 +96,8 @@ def opened(*, single: bool = True, own: tuple[str, ...] = ()) -> Bench | None:
         return None
     tuner, settings = data.tuner, view.settings
     key = fingerprint(tuner.counts, tuner.airings, settings, tuner.feeds)
-    one = work(
-        "whole", key, lambda _: analyze(tuner.counts, tuner.airings, settings, **tuner.given), _turn=nullcontext()
-    )
+    whole = lambda tell: analyze(tuner.counts, tuner.airings, settings, **tuner.given, progress=tell)  # noqa: E731
+    one = work("whole", key, whole, _turn=nullcontext())
     one.wait(PATIENCE_S)
     if one.trouble or not one.finished:
         _waited(one, len(tuner.names))
@@ -113,13 +112,20 @@ def _waited(one: Work, airings: int) -> None:
     word, sign = ("no data", "") if one.trouble else ("analysing", "○")
     st.html(panels.bar(word, words, [], claims=False, sign=sign))
     if not one.trouble:
-        st.html('<div class="ec waiting"></div>')
         st.fragment(_until, run_every=POLL_S)(one)
 
 
 def _until(one: Work) -> None:
     if one.finished:
         st.rerun()
+    far = f'<p class="said">○ {one.done} of {one.of}</p>{_track(one)}' if one.of > 1 else ""
+    st.html(f'<div class="ec waiting">{far}</div>')
+
+
+def _track(one: Work) -> str:
+    """Write how far a work is as a bar."""
+    share = one.done / one.of if one.of else 0.0
+    return f'<div class="track wide"><i style="width:{share:.0%}"></i></div>'
 
 
 def _data(view: TuneView) -> tuple[Subject | None, str]:
@@ -218,9 +224,5 @@ def _look(one: Work, draw: Callable[[Any], None], doing: str, was: bool) -> None
     elif one.finished:
         draw(one.result)
     else:
-        share = one.done / one.of if one.of else 0.0
         far = f", {one.done} of {one.of}" if one.of else ", waiting for its turn" if not one.done else ""
-        st.html(
-            f'<div class="ec waiting"><p class="said">○ {escape(doing)}{far}</p>'
-            f'<div class="track wide"><i style="width:{share:.0%}"></i></div></div>'
-        )
+        st.html(f'<div class="ec waiting"><p class="said">○ {escape(doing)}{far}</p>{_track(one)}</div>')
