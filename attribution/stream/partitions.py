@@ -145,12 +145,12 @@ class Partition:
             self.book.tallies.put(second, row)
 
     def take(self, body: bytes, position: int, at: int) -> int:
-        """Count a message of the stream; one that cannot be read is counted under its reason. Returns its events.
+        """Count a message of the stream; one that cannot be read, all of it, is counted under its reason. Returns its events.
 
         Parameters
         ----------
         body
-            A frame.
+            Frames, one behind the other.
         position
             Its place in the stream; one that was counted before is passed over.
         at
@@ -160,12 +160,13 @@ class Partition:
             return 0
         self.position = position
         try:
-            frame = wire.decode(body)
+            frames = [wire.decode(part) for part in wire.parts(body)]
         except wire.Unreadable as error:
             self.book.aside[error.reason] += 1
             return 0
-        self.book.apply(frame, at)
-        return len(frame)
+        for frame in frames:
+            self.book.apply(frame, at)
+        return sum(map(len, frames))
 
     def wanted(self) -> list[int]:
         """Blocks whose seconds were revised, and which :meth:`lay` has to bring before they can be written anew."""
