@@ -110,8 +110,8 @@ class Stream:
     ----------
     broker
         Where it is.
-    js
-        The connection's JetStream.
+    js, soon
+        The connection's JetStream; the same, for questions that are better asked again than waited for.
     reconnections
         How often the connection was made anew.
     errors
@@ -163,7 +163,7 @@ class Stream:
             where = ", ".join(self.broker.servers)
             said = self.errors or f"{type(error).__name__} {error}".strip()
             raise OSError(f"no broker at {where} ({said}); start one with `attribution stream up`") from error
-        self._js = self.nc.jetstream(timeout=2)
+        self._js, self.soon = self.nc.jetstream(timeout=2), self.nc.jetstream(timeout=0.4)
         return self
 
     async def close(self) -> None:

@@ -88,7 +88,7 @@ class Trusting(owners.Tail):
 
     async def _open(self) -> None:
         if not self.openings:
-            self._part.position = await self._last()
+            self._part.position = await self._last(self._stream.js)
         await super()._open()
 
 
