@@ -214,3 +214,18 @@ def counts(
         found = asyncio.run(counted(where.broker(), first, last)).counts(first, last, kind=kind or "conversion")
         found.to_frame().to_csv(file, index=False)
         remark(f"{file}: {found.values.sum():,.0f} events in {last - first:,} seconds")
+
+
+@streams.command(epilog=EXIT_CODES)
+def aside(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder for it.")],
+) -> None:
+    """Write out what could not be read: each message as it came, and a table of reasons."""
+    from attribution.stream.asides import write_asides
+    from attribution.stream.cluster import asides
+
+    where: Where = context.obj
+    with one_sentence():
+        many = write_asides(asyncio.run(asides(where.broker())), folder)
+        remark(f"{folder}: {many:,} message{'s' * (many != 1)} that could not be read, and asides.csv with the reasons")

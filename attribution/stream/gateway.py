@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from nats.errors import Error as NatsError
 from nats.js import api
 from nats.js.errors import APIError
 
 from attribution.stream import wire
+from attribution.stream.asides import aside
 from attribution.stream.keeping import Refused
 from attribution.stream.nats import FULL, patiently
 from attribution.stream.partitions import split
@@ -139,17 +142,24 @@ class Gateway:
         Refused
             The broker is full, or does not answer: send it again; what has numbers is counted once.
         """
-        try:
-            frame = wire.decode(given) if isinstance(given, bytes) else given
-        except wire.Unreadable as error:
-            self.unread[error.reason] += 1
-            raise
+        frame = await self._read(given) if isinstance(given, bytes) else given
         position = 0
         async with self._room:
             for wait in self._add(frame):
                 position = max(position, await wait)
         self.accepted += len(frame)
         return position
+
+    async def _read(self, body: bytes) -> wire.Frame:
+        """Read a frame; one that cannot be read is counted, and kept where the broker takes it."""
+        try:
+            return wire.decode(body)
+        except wire.Unreadable as error:
+            self.unread[error.reason] += 1
+            now = time.time_ns()
+            with suppress(OSError, NatsError):
+                await self._stream.set_aside("gateway", now, aside(now, error.reason, str(error), body))
+            raise
 
     def _add(self, frame: wire.Frame) -> list[asyncio.Future[int]]:
         """Put a frame with those that wait; returns what to wait for."""
@@ -194,11 +204,12 @@ class Gateway:
         messages = messages_of(batch.frames, self._plan.partitions)
         places = await asyncio.gather(*(self._publish(*each) for each in messages), return_exceptions=True)
         refused = next((place for place in places if isinstance(place, BaseException)), None)
+        last = max(place for place in places if isinstance(place, int)) if refused is None else 0
         for wait in batch.waits:
             if wait.done():
                 continue  # the sender has left
             if refused is None:
-                wait.set_result(max(places))
+                wait.set_result(last)
             else:
                 wait.set_exception(refused)
                 wait.exception()  # it is known, also where nobody waits any more

@@ -20,6 +20,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from attribution.stream.asides import ROOM, Aside
 from attribution.stream.book import Rules
 from attribution.stream.partitions import Plan
 
@@ -68,7 +69,8 @@ class Broker:
     servers
         Addresses: ``nats://host:4222``, or ``tls://``; of a cluster, several.
     name
-        Of the stream; its subjects are ``NAME.0`` and so on, its buckets ``NAME-state`` and ``NAME-aside``.
+        Of the stream; its subjects are ``NAME.0`` and so on, its bucket is ``NAME-state``, and what cannot be read is
+        kept in ``NAME-aside``.
     credentials
         A file of NATS credentials (``.creds``).
     ca, certificate, key
@@ -208,7 +210,7 @@ class Stream:
         )
         await self.js.create_key_value(bucket=f"{name}-state", history=1, replicas=replicas)
         await self.js.add_stream(
-            name=f"{name}-aside", subjects=[f"{name}-aside.*"], num_replicas=replicas, max_bytes=64 * 2**20
+            name=f"{name}-aside", subjects=[f"{name}-aside.*"], num_replicas=replicas, max_bytes=2 * ROOM
         )
         try:
             await self.shelf().put(PLAN, json.dumps(asdict(plan)).encode(), 0)
@@ -236,6 +238,25 @@ class Stream:
             raise ValueError(f"there is no stream {self.broker.name!r} here; make it with `attribution stream up`")
         told = json.loads(found.data)
         return Plan(**told | {"rules": Rules(**told["rules"])})
+
+    async def set_aside(self, where: str, place: int, given: Aside) -> None:
+        """Keep what could not be read; the same place of a partition once. The oldest give way."""
+        told = {"Nats-Msg-Id": f"{where}.{place}", "At": str(given.at), "Reason": given.reason}
+        told["Detail"] = json.dumps(given.detail)
+        await self.soon.publish(f"{self.broker.name}-aside.{where}", given.body, headers=told)
+
+    async def asides(self) -> list[Aside]:
+        """Return what was set aside and is kept, oldest first."""
+        name, found = f"{self.broker.name}-aside", {}
+        state = (await self.js.stream_info(name)).state
+        seq = state.first_seq
+        while state.messages and seq <= state.last_seq:
+            message = await self.js.get_msg(name, seq=seq, subject=f"{name}.*", next=True)
+            told, seq = message.headers or {}, (message.seq or seq) + 1
+            found[told["Nats-Msg-Id"]] = Aside(
+                int(told["At"]), told["Reason"], json.loads(told["Detail"]), message.data or b""
+            )
+        return list(found.values())
 
     def shelf(self) -> Shelf:
         """Return the bucket of the partitions' state."""

@@ -239,6 +239,7 @@ class Owner:
             found = await self._shelf.get(f"{self._key}.{block}")
             if found is not None:
                 part.lay(block, unpack_block(found.data)[0])
+        await self._set_aside(part)
         if part.position == self._written and not part.unfiled and not always:
             return
         self._writings += 1
@@ -248,6 +249,16 @@ class Owner:
         self._written = written
         for block, body in part.due.items():
             part.file(block, await self._file(block, body, written, part.filed.get(block, 0)))
+
+    async def _set_aside(self, part: Partition) -> None:
+        """Keep what could not be read, before the snapshot goes on from behind it; it is counted also where this fails.
+
+        Another owner may write it once more: it is known by its place.
+        """
+        with suppress(OSError, NatsError):
+            while part.asides:
+                await self._stream.set_aside(str(self._partition), *part.asides[0])
+                part.asides.popleft()
 
     async def _file(self, block: int, body: bytes, position: int, revision: int) -> int:
         """Write a block over the one we know, or over one of an owner before us; never over one that goes further."""
