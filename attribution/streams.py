@@ -15,7 +15,7 @@ from attribution.onair import token
 from attribution.options import EXIT_CODES, Kind, Zone, moment, one_sentence
 
 if TYPE_CHECKING:
-    from attribution.stream.nats import Broker
+    from attribution.stream.broker import Broker
 
 streams = typer.Typer(
     help="A stream that several processes share, on NATS: every event counted once, whatever ends meanwhile.",
@@ -27,7 +27,7 @@ Servers = Annotated[
     typer.Option("--server", metavar="URL", help="A broker of your own cluster: nats:// or tls://; may be repeated."),
 ]
 Name = Annotated[str, typer.Option("--stream", metavar="NAME", help="Of the stream on the brokers.")]
-Credentials = Annotated[Path | None, typer.Option(help="File of NATS credentials (.creds).")]
+Credentials = Annotated[Path | None, typer.Option(help="File of NATS credentials: .creds, or user:password.")]
 Authority = Annotated[Path | None, typer.Option("--ca", help="Whom TLS trusts; by default whom the system does.")]
 Certificate = Annotated[Path | None, typer.Option(help="Ours, where the broker asks for one.")]
 Key = Annotated[Path | None, typer.Option(help="Its key.")]
@@ -48,7 +48,7 @@ class Where:
 
     def broker(self) -> Broker:
         """Return where they are: those named, or our own that were started."""
-        from attribution.stream.nats import Broker
+        from attribution.stream.broker import Broker
         from attribution.stream.servers import recall
 
         servers = tuple(self.server or [each.url for each in recall(self.folder)[0]])

@@ -11,9 +11,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from attribution.stream.broker import Broker
 from attribution.stream.door import Door, Server
 from attribution.stream.gateway import Entrance, Gateway
-from attribution.stream.nats import Broker, Stream, patiently
+from attribution.stream.nats import Stream, patiently
 from attribution.stream.node import prepare
 from attribution.stream.owners import BEAT_S, Worker
 from attribution.stream.reader import Reader

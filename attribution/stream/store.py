@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-HOUR = 3600
+HOUR, SLICE = 3600, 300
 _TABLES = """
 CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS slot (place INTEGER PRIMARY KEY, name TEXT NOT NULL);
@@ -195,8 +195,12 @@ class Store:
             path.parent.mkdir(exist_ok=True)
             part = path.with_suffix(".part")
             with part.open("wb") as file:
-                pq.write_table(_long(self.seconds(hour * HOUR, (hour + 1) * HOUR), slots), file)
+                with pq.ParquetWriter(file, _HISTORY) as writer:
+                    for first in range(hour * HOUR, (hour + 1) * HOUR, SLICE):
+                        writer.write_table(_long(self.seconds(first, first + SLICE), slots))
+                file.flush()
                 os.fsync(file.fileno())
+            pa.default_memory_pool().release_unused()  # it is an hour until the next one
             part.replace(path)
             with self._transaction() as base:
                 base.execute("INSERT INTO history VALUES (?, ?)", (hour, path.name))
@@ -282,14 +286,14 @@ def _long(rows: Mapping[int, np.ndarray], slots: list[Slot]) -> pa.Table:
         seconds.append(np.full(len(used), second))
         places.append(used)
         many.append(row[used])
-    place = np.concatenate([np.empty(0, np.int64), *places])
-    columns: dict[str, Iterable[Any]] = {name: [] for name in _HISTORY.names}
+    place = pa.array(np.concatenate([np.empty(0, np.int64), *places]))
+    time = np.concatenate([np.empty(0, np.int64), *seconds]) * 1_000_000_000
     named = [_named(slot) for slot in slots]
+    columns = {"time": pa.array(time, type=_HISTORY.field("time").type)}
     for name in _HISTORY.names[1:-1]:
-        columns[name] = [named[i].get(name) for i in place]
-    columns["time"] = np.concatenate([np.empty(0, np.int64), *seconds]) * 1_000_000_000
-    columns["n"] = np.concatenate([np.empty(0, np.int64), *many])
-    return pa.table({name: pa.array(columns[name], type=_HISTORY.field(name).type) for name in _HISTORY.names})
+        columns[name] = pa.array([each.get(name) for each in named], type=_HISTORY.field(name).type).take(place)
+    columns["n"] = pa.array(np.concatenate([np.empty(0, np.int64), *many]))
+    return pa.table(columns, schema=_HISTORY)
 
 
 def _named(slot: Slot) -> dict[str, Any]:

@@ -23,8 +23,9 @@ from nats.js import api
 
 from attribution.stream import cluster, owners, wire
 from attribution.stream.book import SECOND
+from attribution.stream.broker import Broker
 from attribution.stream.gateway import Gateway
-from attribution.stream.nats import Broker, Stream
+from attribution.stream.nats import Stream
 from attribution.stream.node import prepare
 from attribution.stream.partitions import Plan
 from attribution.stream.reader import Reader

@@ -20,9 +20,10 @@ from attribution.stream.snapshots import unpack
 
 nats = pytest.importorskip("nats", reason="nats-py is not installed: the extra `nats` brings it")
 
+from attribution.stream.broker import Broker  # noqa: E402
 from attribution.stream.gateway import Gateway  # noqa: E402
 from attribution.stream.keeping import Refused  # noqa: E402
-from attribution.stream.nats import Broker, Fenced, Stream  # noqa: E402
+from attribution.stream.nats import Fenced, Stream  # noqa: E402
 from attribution.stream.owners import Owner, Worker  # noqa: E402
 from attribution.stream.reader import Reader  # noqa: E402
 from attribution.stream.servers import prepared, program, start  # noqa: E402
