@@ -176,8 +176,8 @@ def gateway(
     token_file: Annotated[Path | None, typer.Option(help="Holds the token that senders must show.")] = None,
 ) -> None:
     """Take events in over HTTP (POST /v1/events); a request is answered once the brokers have stored its events."""
-    from attribution.stream.addresses import LOCAL
     from attribution.stream.cluster import admit
+    from attribution.stream.door import LOCAL
 
     where: Where = context.obj
     with one_sentence():
