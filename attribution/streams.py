@@ -15,7 +15,7 @@ from attribution.onair import token
 from attribution.options import EXIT_CODES, Kind, Zone, moment, one_sentence
 
 if TYPE_CHECKING:
-    from attribution.stream.nats import Broker
+    from attribution.stream.broker import Broker
 
 streams = typer.Typer(
     help="A stream that several processes share, on NATS: every event counted once, whatever ends meanwhile.",
@@ -27,7 +27,7 @@ Servers = Annotated[
     typer.Option("--server", metavar="URL", help="A broker of your own cluster: nats:// or tls://; may be repeated."),
 ]
 Name = Annotated[str, typer.Option("--stream", metavar="NAME", help="Of the stream on the brokers.")]
-Credentials = Annotated[Path | None, typer.Option(help="File of NATS credentials (.creds).")]
+Credentials = Annotated[Path | None, typer.Option(help="File of NATS credentials: .creds, or user:password.")]
 Authority = Annotated[Path | None, typer.Option("--ca", help="Whom TLS trusts; by default whom the system does.")]
 Certificate = Annotated[Path | None, typer.Option(help="Ours, where the broker asks for one.")]
 Key = Annotated[Path | None, typer.Option(help="Its key.")]
@@ -48,7 +48,7 @@ class Where:
 
     def broker(self) -> Broker:
         """Return where they are: those named, or our own that were started."""
-        from attribution.stream.nats import Broker
+        from attribution.stream.broker import Broker
         from attribution.stream.servers import recall
 
         servers = tuple(self.server or [each.url for each in recall(self.folder)[0]])
@@ -176,8 +176,8 @@ def gateway(
     token_file: Annotated[Path | None, typer.Option(help="Holds the token that senders must show.")] = None,
 ) -> None:
     """Take events in over HTTP (POST /v1/events); a request is answered once the brokers have stored its events."""
-    from attribution.stream.addresses import LOCAL
     from attribution.stream.cluster import admit
+    from attribution.stream.door import LOCAL
 
     where: Where = context.obj
     with one_sentence():
@@ -214,3 +214,18 @@ def counts(
         found = asyncio.run(counted(where.broker(), first, last)).counts(first, last, kind=kind or "conversion")
         found.to_frame().to_csv(file, index=False)
         remark(f"{file}: {found.values.sum():,.0f} events in {last - first:,} seconds")
+
+
+@streams.command(epilog=EXIT_CODES)
+def aside(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder for it.")],
+) -> None:
+    """Write out what could not be read: each message as it came, and a table of reasons."""
+    from attribution.stream.asides import write_asides
+    from attribution.stream.cluster import asides
+
+    where: Where = context.obj
+    with one_sentence():
+        many = write_asides(asyncio.run(asides(where.broker())), folder)
+        remark(f"{folder}: {many:,} message{'s' * (many != 1)} that could not be read, and asides.csv with the reasons")

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import sys
+import threading
 import time
+import urllib.error
+import urllib.request
+from collections import Counter
 
 import pandas as pd
 import pytest
@@ -14,11 +20,13 @@ from attribution.stream import wire
 
 pytest.importorskip("nats", reason="nats-py is not installed: the extra `nats` brings it")
 
-from attribution.stream.cluster import hire, opened
+from attribution.stream.broker import Broker
+from attribution.stream.cluster import PROGRAM, hire, opened
 from attribution.stream.gateway import Entrance, Gateway
-from attribution.stream.nats import Broker
+from attribution.stream.gathered import Reading
 from attribution.stream.owners import Worker
-from attribution.stream.servers import Process, prepared, program, recall
+from attribution.stream.reader import Reader
+from attribution.stream.servers import Process, launch, prepared, program, recall
 
 
 def run(*arguments: object):
@@ -80,6 +88,77 @@ async def count(broker: Broker, now: int) -> None:
         stop.set()
         await working
         await gateway.close()
+
+
+def test_a_gateway_that_is_killed_and_started_again_loses_nothing_and_doubles_nothing(place, tmp_path):
+    """Senders send again what was not answered; what was answered is stored."""
+    assert run("--dir", place, "up", "--workers", 0, "--partitions", 2).exit_code == 0
+    server = recall(place)[0][0].url
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (tmp_path / "token").write_text("open sesame")
+    told = ["--listen", f"127.0.0.1:{port}", "--token-file", str(tmp_path / "token")]
+    command = [sys.executable, "-c", PROGRAM, "stream", "--server", server, "gateway", *told]
+    first = launch(command, mark=str(port), log=tmp_path / "gateway.log")
+    now = int(time.time())
+    bodies = [b'{"time": %d, "seq": %d, "epoch": 1, "source": "s%d"}' % (now, i, i % 4) for i in range(1, 41)]
+    answers = Counter()
+    sending = threading.Thread(target=post, args=(port, bodies, answers))
+    sending.start()
+    while answers[200] < 10:
+        time.sleep(0.01)
+    first.end(wait_s=0)
+    before = answers["again"]
+    second = launch(command, mark=str(port), log=tmp_path / "gateway.log")
+    sending.join()
+    assert answers[200] == 40
+    assert answers["again"] > before, "it was away meanwhile"
+    assert post_once(port, bodies[0], "wrong") == 401
+    assert post_once(port, b"nonsense") == 422
+    assert post_once(port, bodies[0]) == 200  # once more
+    second.end()
+    found = asyncio.run(counted_of(Broker(servers=(server,)), now))
+    assert found.counts(now, now + 1).values.sum() == found.book.totals["received"] == 40
+    assert found.book.totals["repeated"] >= 1
+
+
+def post(port: int, bodies: list[bytes], answers: Counter) -> None:
+    """Send each until it is answered."""
+    for body in bodies:
+        while (status := post_once(port, body)) != 200:
+            answers["again"] += 1
+            time.sleep(0.05)
+        answers[status] += 1
+
+
+def post_once(port: int, body: bytes, token: str = "open sesame") -> int:  # noqa: S107  the test's own
+    """Return the status; 0 where nobody answers."""
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/x-ndjson"}
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/events", body, headers)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310  our own address
+            return answer.status
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code
+    except OSError:
+        return 0
+
+
+async def counted_of(broker: Broker, now: int) -> Reading:
+    """Count with a worker of our own until nothing more comes."""
+    async with opened(broker) as (stream, plan):
+        stop, reader = asyncio.Event(), Reader(stream, plan)
+        working = asyncio.create_task(Worker(stream, plan).run(stop))
+        last = (await stream.js.stream_info(broker.name)).state.last_seq
+        until = time.monotonic() + 20
+        while max((found := await reader.read(now, now + 1, fresh=True)).positions.values()) < last:
+            assert time.monotonic() < until
+            await asyncio.sleep(0.05)
+        stop.set()
+        await working
+        return found
 
 
 def test_workers_are_hired_and_dismissed(tmp_path):

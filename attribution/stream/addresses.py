@@ -15,7 +15,7 @@ from attribution.outcomes import read_outcomes
 from attribution.readers import read_audience, read_social
 from attribution.scenarios import SCENARIOS
 from attribution.stream.arrivals import ArrivalFeed
-from attribution.stream.door import Door, Server
+from attribution.stream.door import LOCAL, Door, Server
 from attribution.stream.engine import Engine
 from attribution.stream.feeds import ReplayFeed, SimulatedFeed, no_table
 from attribution.stream.inbox import Inbox
@@ -39,7 +39,6 @@ SERIES = (r"events\.", r"counts\.", r".*per_(second|minute|hour|\d+ ?min)")
 """Names of the file of conversions in a folder, the surest first."""
 BESIDE = re.compile(r"(?i)(airings|as_?run|context|social|audience|truth|readme|labels|.*schedule)")
 TABULAR = re.compile(r"(?i).*\.(csv|tsv|txt|jsonl|ndjson|json|parquet|feather|arrow|xlsx)(\.gz|\.zst)?")
-LOCAL = ("127.0.0.1", "::1", "localhost")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,9 +11,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from attribution.stream.broker import Broker
 from attribution.stream.door import Door, Server
 from attribution.stream.gateway import Entrance, Gateway
-from attribution.stream.nats import Broker, Stream, patiently
+from attribution.stream.nats import Stream, patiently
 from attribution.stream.node import prepare
 from attribution.stream.owners import BEAT_S, Worker
 from attribution.stream.reader import Reader
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from nats.aio.msg import Msg
 
+    from attribution.stream.asides import Aside
     from attribution.stream.gathered import Reading
     from attribution.stream.partitions import Plan
 
@@ -179,6 +181,12 @@ async def counted(broker: Broker, first: int, last: int) -> Reading:
     """Read what is counted in the seconds ``[first, last)`` by now."""
     async with opened(broker) as (stream, plan):
         return await Reader(stream, plan).read(first, last, fresh=True)
+
+
+async def asides(broker: Broker) -> list[Aside]:
+    """Return what could not be read and is kept, oldest first."""
+    async with opened(broker) as (stream, _):
+        return await stream.asides()
 
 
 def _told_to_end() -> asyncio.Event:

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 LINES = frozenset({"application/x-ndjson", "application/jsonl", "application/json-lines", "application/json"})
 FRAMES = frozenset({"application/vnd.event-command.frame", "application/octet-stream"})
+LOCAL = ("127.0.0.1", "::1", "localhost")
+"""Hosts that nobody else reaches: a door there needs no token."""
 PATIENCE_S = 30.0
 """A body that takes longer is given up: a sender that dawdles must not hold a place."""
 SMALL = 16_384

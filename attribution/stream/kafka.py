@@ -18,16 +18,18 @@ import time
 import uuid
 from collections import Counter, deque
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from attribution.stream import wire
+from attribution.stream.asides import Aside, aside
 from attribution.stream.gathered import Reading, gather, needed, rows_of
 from attribution.stream.keeping import Refused
 from attribution.stream.partitions import Partition, Plan, split
 from attribution.stream.snapshots import Snapshot, unpack, unpack_block
-from attribution.stream.topics import WAIT_S, Cluster, Shelf
+from attribution.stream.topics import WAIT_S, Cluster, Shelf, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,6 +88,9 @@ class Entrance:
             frame = wire.decode(given) if isinstance(given, bytes) else given
         except wire.Unreadable as error:
             self.unread[error.reason] += 1
+            kept = aside(time.time_ns(), error.reason, str(error), bytes(given) if isinstance(given, bytes) else b"")
+            with suppress(BufferError):  # it is counted all the same
+                self._producer.produce(self._cluster.aside, kept.body, key=key_of(kept), partition=0)
             raise
         parts = list(split(frame, self._plan.partitions))
         done: Future[int] = Future()
@@ -191,7 +196,8 @@ class Owner:
             part.file(block, offset)
 
     def _write(self, data: bytes, blocks: Mapping[int, bytes]) -> dict[int, int]:
-        """Write blocks and snapshot in one transaction, until that is done; returns the blocks' offsets."""
+        """Write blocks, what is set aside, and the snapshot in one transaction, until that is done; blocks' offsets."""
+        asides = list(self.part.asides)
         while True:
             offsets: dict[int, int] = {}
 
@@ -208,6 +214,8 @@ class Owner:
                         partition=self._partition,
                         on_delivery=noted(block),
                     )
+                for _, kept in asides:
+                    self._producer.produce(self._cluster.aside, kept.body, key=key_of(kept), partition=self._partition)
                 self._producer.produce(self._cluster.state, data, key=SNAPSHOT, partition=self._partition)
                 self._producer.commit_transaction(WAIT_S)
             except KafkaException as error:
@@ -220,6 +228,7 @@ class Owner:
                     raise
                 time.sleep(0.05)
             else:
+                self.part.asides.clear()
                 return offsets
 
 
@@ -307,13 +316,20 @@ class Reader:
     """
 
     def __init__(self, cluster: Cluster, plan: Plan) -> None:
-        self._plan = plan
+        self._cluster, self._plan = cluster, plan
         self._shelf = Shelf(cluster)
 
     def read(self, first: int = 0, last: int = 2**40) -> Reading:
         """Put together what is saved of the seconds ``[first, last)`` since 1970."""
         parts = {p: self._part(p, first, last) for p in range(self._plan.partitions)}
         return gather(parts, self._plan.rules)
+
+    def asides(self) -> list[Aside]:
+        """Return what could not be read and is kept, oldest first."""
+        shelf = Shelf(self._cluster, self._cluster.aside)
+        found = [kept for partition in range(self._plan.partitions) for kept in shelf.asides(partition)]
+        shelf.close()
+        return sorted(found)
 
     def close(self) -> None:
         """Hold no connection."""

@@ -15,12 +15,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import ssl
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from attribution.stream.asides import ROOM, Aside
 from attribution.stream.book import Rules
+from attribution.stream.broker import Broker, NotLetIn, refusal
 from attribution.stream.partitions import Plan
 
 try:
@@ -34,7 +35,6 @@ except ImportError as error:
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from pathlib import Path
 
     from nats.aio.client import Client
     from nats.js import JetStreamContext
@@ -59,50 +59,6 @@ class Found(NamedTuple):
     data: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Broker:
-    """Where the brokers are, and how one proves who one is.
-
-    Attributes
-    ----------
-    servers
-        Addresses: ``nats://host:4222``, or ``tls://``; of a cluster, several.
-    name
-        Of the stream; its subjects are ``NAME.0`` and so on, its buckets ``NAME-state`` and ``NAME-aside``.
-    credentials
-        A file of NATS credentials (``.creds``).
-    ca, certificate, key
-        Files of TLS: who is trusted; who we are, where the broker asks.
-    """
-
-    servers: tuple[str, ...] = ("nats://127.0.0.1:4222",)
-    name: str = "ev"
-    credentials: Path | None = None
-    ca: Path | None = None
-    certificate: Path | None = None
-    key: Path | None = None
-
-    def __post_init__(self) -> None:
-        if not self.servers or not all(s.startswith(("nats://", "tls://")) for s in self.servers):
-            raise ValueError(f"servers is {self.servers}; give addresses such as nats://127.0.0.1:4222")
-        if not self.name.isidentifier():
-            raise ValueError(f"name is {self.name!r}; choose letters, digits and _")
-        if (self.certificate is None) != (self.key is None):
-            raise ValueError("certificate and key belong together; give both, or none")
-
-    def options(self) -> dict[str, Any]:
-        """Return what ``nats.connect`` takes."""
-        found: dict[str, Any] = {"servers": list(self.servers)}
-        if self.credentials is not None:
-            found["user_credentials"] = str(self.credentials)
-        if self.ca is not None or self.certificate is not None or any(s.startswith("tls") for s in self.servers):
-            context = ssl.create_default_context(cafile=None if self.ca is None else str(self.ca))
-            if self.certificate is not None and self.key is not None:
-                context.load_cert_chain(str(self.certificate), str(self.key))
-            found["tls"] = context
-        return found
-
-
 class Stream:
     """A connection, and the stream behind it.
 
@@ -110,8 +66,8 @@ class Stream:
     ----------
     broker
         Where it is.
-    js
-        The connection's JetStream.
+    js, soon
+        The connection's JetStream; the same, for questions that are better asked again than waited for.
     reconnections
         How often the connection was made anew.
     errors
@@ -123,6 +79,7 @@ class Stream:
         self.reconnections = 0
         self.errors = ""
         self._again: list[Callable[[], None]] = []
+        self._refusals = 0
         self._nc: Client | None = None
 
     @property
@@ -159,11 +116,15 @@ class Stream:
                 ),
                 wait_s,
             )
+        except NotLetIn as error:
+            raise OSError(f"the broker at {self.broker.where} {error}") from error
         except (*TRANSIENT, NoServersError) as error:
-            where = ", ".join(self.broker.servers)
             said = self.errors or f"{type(error).__name__} {error}".strip()
-            raise OSError(f"no broker at {where} ({said}); start one with `attribution stream up`") from error
-        self._js = self.nc.jetstream(timeout=2)
+            raise OSError(
+                f"no broker at {self.broker.where} ({said}); start one with `attribution stream up`"
+            ) from error
+        self._refusals = -1  # from here on, it is tried again
+        self._js, self.soon = self.nc.jetstream(timeout=2), self.nc.jetstream(timeout=0.4)
         return self
 
     async def close(self) -> None:
@@ -208,7 +169,7 @@ class Stream:
         )
         await self.js.create_key_value(bucket=f"{name}-state", history=1, replicas=replicas)
         await self.js.add_stream(
-            name=f"{name}-aside", subjects=[f"{name}-aside.*"], num_replicas=replicas, max_bytes=64 * 2**20
+            name=f"{name}-aside", subjects=[f"{name}-aside.*"], num_replicas=replicas, max_bytes=2 * ROOM
         )
         try:
             await self.shelf().put(PLAN, json.dumps(asdict(plan)).encode(), 0)
@@ -237,6 +198,25 @@ class Stream:
         told = json.loads(found.data)
         return Plan(**told | {"rules": Rules(**told["rules"])})
 
+    async def set_aside(self, where: str, place: int, given: Aside) -> None:
+        """Keep what could not be read; the same place of a partition once. The oldest give way."""
+        told = {"Nats-Msg-Id": f"{where}.{place}", "At": str(given.at), "Reason": given.reason}
+        told["Detail"] = json.dumps(given.detail)
+        await self.soon.publish(f"{self.broker.name}-aside.{where}", given.body, headers=told)
+
+    async def asides(self) -> list[Aside]:
+        """Return what was set aside and is kept, oldest first."""
+        name, found = f"{self.broker.name}-aside", {}
+        state = (await self.js.stream_info(name)).state
+        seq = state.first_seq
+        while state.messages and seq <= state.last_seq:
+            message = await self.js.get_msg(name, seq=seq, subject=f"{name}.*", next=True)
+            told, seq = message.headers or {}, (message.seq or seq) + 1
+            found[told["Nats-Msg-Id"]] = Aside(
+                int(told["At"]), told["Reason"], json.loads(told["Detail"]), message.data or b""
+            )
+        return list(found.values())
+
     def shelf(self) -> Shelf:
         """Return the bucket of the partitions' state."""
         return Shelf(self)
@@ -246,7 +226,13 @@ class Stream:
         return f"{self.broker.name}.{partition}"
 
     async def _failed(self, error: Exception) -> None:
+        """Note what went wrong; before the first connection, end trying once every broker has refused."""
         self.errors = f"{type(error).__name__} {error}".strip()
+        refused = refusal(error)
+        if refused and self._refusals >= 0:
+            self._refusals += 1
+            if self._refusals >= len(self.broker.servers):
+                raise NotLetIn(refused)
 
     async def _reconnected(self) -> None:
         self.reconnections += 1

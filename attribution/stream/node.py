@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from attribution.stream import wire
+from attribution.stream.asides import aside
 from attribution.stream.book import SECOND, Book, Rules
 from attribution.stream.gauges import Flow, Health
 from attribution.stream.journal import Disk, Journal
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from attribution.counts import Counts
+    from attribution.stream.asides import Aside
 
 
 @dataclass(slots=True)
@@ -202,6 +204,10 @@ class Node:
         """Return the counts of the seconds ``[first, last)`` since 1970, open ones included."""
         return to_counts(self.rows(first, last), self.book, first, last, kind=kind)
 
+    def quarantine(self) -> list[Aside]:
+        """Return what could not be read, with the reason, oldest first: the last thousand."""
+        return self._saver.quarantine()
+
     def health(self) -> Health:
         """How it does."""
         now = self._clock.now()
@@ -265,7 +271,7 @@ class Node:
 
     def _aside(self, at: int, error: wire.Unreadable, body: bytes) -> None:
         self.unread[error.reason] += 1
-        self._saver.set_aside(at, error.reason, str(error), body)
+        self._saver.set_aside(aside(at, error.reason, str(error), body))
 
     def _stamp(self) -> int:
         """Moment of taking in: the time of day, which here never goes back."""

@@ -26,6 +26,7 @@ from attribution.stream.snapshots import unpack, unpack_block
 
 if TYPE_CHECKING:
     from nats.aio.msg import Msg
+    from nats.js import JetStreamContext
 
     from attribution.stream.nats import Stream
     from attribution.stream.partitions import Plan
@@ -34,6 +35,9 @@ BEAT_S, SILENT_S = 0.25, 1.5
 """Between two beats of a worker; without one for so long, it is gone."""
 HEARTBEAT_S, STALLED_S = 0.5, 1.5
 """Between two signs of life of a delivery without events; without one for so long, it is asked for anew."""
+PATIENT = 12
+"""Of so many questions to a stream that may have no leader, one is patient: the others are repeated soon, so that an
+election is over for us when it is over, and a broker that is merely slow gets to answer."""
 
 
 class Tail:
@@ -60,7 +64,7 @@ class Tail:
 
     def __init__(self, stream: Stream, partition: int, part: Partition, flow: Flow) -> None:
         self._stream, self._partition, self._part, self._flow = stream, partition, part, flow
-        self.openings = self.rewound = 0
+        self.openings = self.rewound = self._asked = 0
         self._wake = asyncio.Event()
         self._sub: Any = None
         self._next, self._heard = 1, 0.0
@@ -87,8 +91,9 @@ class Tail:
     async def _open(self) -> None:
         await self._shut()
         self._wake.clear()
-        name, js = self._stream.broker.name, self._stream.js
-        last = await self._last()
+        self._asked += 1
+        js = self._stream.soon if self._asked % PATIENT else self._stream.js
+        last = await self._last(js)
         if last < self._part.position:  # a broker without its disk: senders' repeats are known by their numbers
             self.rewound += self._part.position - last
             self._part.position = last
@@ -97,7 +102,7 @@ class Tail:
         inbox = self._stream.nc.new_inbox()
         self._sub = await self._stream.nc.subscribe(inbox, cb=partial(self._came, self.openings))
         await js.add_consumer(
-            name,
+            self._stream.broker.name,
             api.ConsumerConfig(
                 deliver_subject=inbox,
                 filter_subject=self._stream.subject(self._partition),
@@ -113,10 +118,10 @@ class Tail:
             ),
         )
 
-    async def _last(self) -> int:
+    async def _last(self, js: JetStreamContext) -> int:
         """Last place of the stream; a leader that was just elected may need a moment to know it."""
         for _ in range(50):
-            last = (await self._stream.js.stream_info(self._stream.broker.name)).state.last_seq
+            last = (await js.stream_info(self._stream.broker.name)).state.last_seq
             if last >= self._part.position:
                 break
             await asyncio.sleep(0.1)
@@ -234,6 +239,7 @@ class Owner:
             found = await self._shelf.get(f"{self._key}.{block}")
             if found is not None:
                 part.lay(block, unpack_block(found.data)[0])
+        await self._set_aside(part)
         if part.position == self._written and not part.unfiled and not always:
             return
         self._writings += 1
@@ -243,6 +249,16 @@ class Owner:
         self._written = written
         for block, body in part.due.items():
             part.file(block, await self._file(block, body, written, part.filed.get(block, 0)))
+
+    async def _set_aside(self, part: Partition) -> None:
+        """Keep what could not be read, before the snapshot goes on from behind it; it is counted also where this fails.
+
+        Another owner may write it once more: it is known by its place.
+        """
+        with suppress(OSError, NatsError):
+            while part.asides:
+                await self._stream.set_aside(str(self._partition), *part.asides[0])
+                part.asides.popleft()
 
     async def _file(self, block: int, body: bytes, position: int, revision: int) -> int:
         """Write a block over the one we know, or over one of an owner before us; never over one that goes further."""

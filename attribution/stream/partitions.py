@@ -7,7 +7,7 @@ stream, in their order; two owners at once hold the same, and the one that may w
 from __future__ import annotations
 
 import zlib
-from collections import defaultdict
+from collections import defaultdict, deque
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attribution.stream import wire
+from attribution.stream.asides import KEPT, Aside, aside
 from attribution.stream.book import SECOND, Book, Rules
 from attribution.stream.snapshots import Snapshot, pack, pack_block
 
@@ -121,6 +122,8 @@ class Partition:
         Place in the stream, up to which it was.
     filed
         Block -> revision under which it was written last.
+    asides
+        Places and messages that could not be read, until their owner has kept them elsewhere.
 
     Examples
     --------
@@ -140,17 +143,18 @@ class Partition:
         self._added: dict[int, np.ndarray] = dict(saved.added) if saved else {}
         self.filed: dict[int, int] = dict(saved.filed) if saved else {}
         self._window: dict[int, np.ndarray] = dict(saved.window) if saved else {}
+        self.asides: deque[tuple[int, Aside]] = deque(maxlen=KEPT)
         self._due: dict[int, bytes] = {}
         for second, row in self._window.items():
             self.book.tallies.put(second, row)
 
     def take(self, body: bytes, position: int, at: int) -> int:
-        """Count a message of the stream; one that cannot be read is counted under its reason. Returns its events.
+        """Count a message of the stream; returns its events. One that cannot be read whole is set aside whole.
 
         Parameters
         ----------
         body
-            A frame.
+            Frames, one behind the other.
         position
             Its place in the stream; one that was counted before is passed over.
         at
@@ -160,12 +164,14 @@ class Partition:
             return 0
         self.position = position
         try:
-            frame = wire.decode(body)
+            frames = [wire.decode(part) for part in wire.parts(body)]
         except wire.Unreadable as error:
             self.book.aside[error.reason] += 1
+            self.asides.append((position, aside(at, error.reason, str(error), body)))
             return 0
-        self.book.apply(frame, at)
-        return len(frame)
+        for frame in frames:
+            self.book.apply(frame, at)
+        return sum(map(len, frames))
 
     def wanted(self) -> list[int]:
         """Blocks whose seconds were revised, and which :meth:`lay` has to bring before they can be written anew."""

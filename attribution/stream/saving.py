@@ -16,15 +16,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from attribution.stream.store import ASIDE_BYTES, ASIDE_KEPT
+from attribution.stream.asides import KEPT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from attribution.stream.asides import Aside
     from attribution.stream.book import Book
     from attribution.stream.journal import Journal
     from attribution.stream.keeping import Keeping
-    from attribution.stream.store import Aside, Store
+    from attribution.stream.store import Store
 
 _Job: TypeAlias = "tuple[Callable[[], None], Future[None]]"
 HELD_OPEN = "state: a reader holds an old state open; the log is kept until it lets go"
@@ -146,7 +147,7 @@ class Saver:
         self._number = store.number
         self._under_way: Snapshot | None = None
         self._outcome: Saved | None = None
-        self._asides: deque[Aside] = deque(maxlen=ASIDE_KEPT)
+        self._asides: deque[Aside] = deque(maxlen=KEPT)
         self._stamps: deque[tuple[int, float]] = deque()
 
     @property
@@ -154,9 +155,15 @@ class Saver:
         """Whether a snapshot is under way, or its outcome was not gathered."""
         return self._under_way is not None
 
-    def set_aside(self, at: int, reason: str, detail: str, body: bytes) -> None:
-        """Keep the beginning of what could not be read, with the next snapshot."""
-        self._asides.append((at, reason, detail, bytes(body[:ASIDE_BYTES])))
+    def set_aside(self, given: Aside) -> None:
+        """Keep what could not be read, with the next snapshot."""
+        self._asides.append(given)
+
+    def quarantine(self) -> list[Aside]:
+        """Return what was set aside and is kept, saved or not; oldest first."""
+        under_way = self._under_way.asides if self._under_way is not None else ()
+        saved = self._store.quarantine()
+        return [*saved, *(each for each in under_way if each not in saved), *self._asides][-KEPT:]
 
     def begin(self, book: Book, position: int, *, tidy: float | None = None) -> None:
         """Hand a snapshot over; the book forgets what has changed until then. None is under way."""
@@ -183,7 +190,7 @@ class Saver:
             self._number, self.position = snapshot.number, snapshot.position
         else:
             book.tallies.give_back(snapshot.whole, snapshot.added)
-            self._asides = deque([*snapshot.asides, *self._asides], maxlen=ASIDE_KEPT)
+            self._asides = deque([*snapshot.asides, *self._asides], maxlen=KEPT)
         return outcome
 
     def rows(self, book: Book, first: int, last: int) -> dict[int, np.ndarray]:

@@ -11,20 +11,21 @@ import json
 import os
 import sqlite3
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from attribution.stream.asides import KEPT, Aside
 from attribution.stream.tallies import Slot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-HOUR = 3600
+HOUR, SLICE = 3600, 300
 _TABLES = """
 CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS slot (place INTEGER PRIMARY KEY, name TEXT NOT NULL);
@@ -35,12 +36,9 @@ CREATE TABLE IF NOT EXISTS aside (at INTEGER NOT NULL, reason TEXT NOT NULL, det
 CREATE TABLE IF NOT EXISTS history (hour INTEGER PRIMARY KEY, file TEXT NOT NULL);
 """
 _ARRAYS = ("held", "serves", "unnumbered")
+CACHE_KB = 256
 WAIT_S = 0.05
 """A reader that holds an old state open is waited for no longer than this."""
-ASIDE_KEPT, ASIDE_BYTES = 1000, 65_536
-"""Frames set aside that are kept, and how many bytes of each: enough to find the sender's mistake."""
-Aside: TypeAlias = tuple[int, str, str, bytes]
-"""Moment (ns), reason, detail and bytes of a frame that was set aside."""
 _HISTORY = pa.schema(
     [
         ("time", pa.timestamp("ns", tz="UTC")),
@@ -90,6 +88,8 @@ class Store:
         self._view = sqlite3.connect(
             folder / "hot.sqlite", timeout=WAIT_S, isolation_level=None, check_same_thread=False
         )
+        for base in (self._base, self._view):  # each would fill 2 MB with pages of seconds that nobody asks for again
+            base.execute(f"PRAGMA cache_size = -{CACHE_KB}")
         self._slots = int(self._base.execute("SELECT count(*) FROM slot").fetchone()[0])
         self.number = self._number(self._base)
 
@@ -145,8 +145,8 @@ class Store:
             base.executemany("INSERT OR REPLACE INTO second VALUES (?, ?)", rows)
             for second, row in added.items():
                 self._add(second, row, state["now"])
-            for aside in asides:
-                self.set_aside(*aside)
+            for each in asides:
+                self.set_aside(each)
         self._slots += len(slots)
         self.number += 1
 
@@ -168,14 +168,14 @@ class Store:
         """Second, moment it was revised (ns), slot, and by how many; in that order."""
         return list(self._base.execute("SELECT second, at, slot, many FROM revision ORDER BY rowid"))
 
-    def set_aside(self, at: int, reason: str, detail: str, body: bytes) -> None:
-        """Keep the beginning of what could not be read, the last thousand of them."""
-        self._base.execute("INSERT INTO aside VALUES (?, ?, ?, ?)", (at, reason, detail, body[:ASIDE_BYTES]))
-        self._base.execute("DELETE FROM aside WHERE rowid <= (SELECT max(rowid) FROM aside) - ?", (ASIDE_KEPT,))
+    def set_aside(self, given: Aside) -> None:
+        """Keep what could not be read; the oldest give way."""
+        self._base.execute("INSERT INTO aside VALUES (?, ?, ?, ?)", given)
+        self._base.execute("DELETE FROM aside WHERE rowid <= (SELECT max(rowid) FROM aside) - ?", (KEPT,))
 
     def quarantine(self) -> list[Aside]:
-        """Moment (ns), reason, detail and bytes of what was set aside."""
-        return list(self._base.execute("SELECT at, reason, detail, body FROM aside ORDER BY rowid"))
+        """Return what was set aside, oldest first; any thread may ask."""
+        return [Aside(*row) for row in self._view.execute("SELECT at, reason, detail, body FROM aside ORDER BY rowid")]
 
     def archive(self, before: int, slots: list[Slot]) -> list[Path]:
         """Move whole hours that end by second ``before`` to Parquet; what is added later stays here as a correction.
@@ -195,8 +195,12 @@ class Store:
             path.parent.mkdir(exist_ok=True)
             part = path.with_suffix(".part")
             with part.open("wb") as file:
-                pq.write_table(_long(self.seconds(hour * HOUR, (hour + 1) * HOUR), slots), file)
+                with pq.ParquetWriter(file, _HISTORY) as writer:
+                    for first in range(hour * HOUR, (hour + 1) * HOUR, SLICE):
+                        writer.write_table(_long(self.seconds(first, first + SLICE), slots))
+                file.flush()
                 os.fsync(file.fileno())
+            pa.default_memory_pool().release_unused()  # it is an hour until the next one
             part.replace(path)
             with self._transaction() as base:
                 base.execute("INSERT INTO history VALUES (?, ?)", (hour, path.name))
@@ -282,14 +286,14 @@ def _long(rows: Mapping[int, np.ndarray], slots: list[Slot]) -> pa.Table:
         seconds.append(np.full(len(used), second))
         places.append(used)
         many.append(row[used])
-    place = np.concatenate([np.empty(0, np.int64), *places])
-    columns: dict[str, Iterable[Any]] = {name: [] for name in _HISTORY.names}
+    place = pa.array(np.concatenate([np.empty(0, np.int64), *places]))
+    time = np.concatenate([np.empty(0, np.int64), *seconds]) * 1_000_000_000
     named = [_named(slot) for slot in slots]
+    columns = {"time": pa.array(time, type=_HISTORY.field("time").type)}
     for name in _HISTORY.names[1:-1]:
-        columns[name] = [named[i].get(name) for i in place]
-    columns["time"] = np.concatenate([np.empty(0, np.int64), *seconds]) * 1_000_000_000
-    columns["n"] = np.concatenate([np.empty(0, np.int64), *many])
-    return pa.table({name: pa.array(columns[name], type=_HISTORY.field(name).type) for name in _HISTORY.names})
+        columns[name] = pa.array([each.get(name) for each in named], type=_HISTORY.field(name).type).take(place)
+    columns["n"] = pa.array(np.concatenate([np.empty(0, np.int64), *many]))
+    return pa.table(columns, schema=_HISTORY)
 
 
 def _named(slot: Slot) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import uuid
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from attribution.stream.asides import ROOM, Aside
 from attribution.stream.book import Rules
 from attribution.stream.partitions import Plan
 
@@ -41,7 +42,7 @@ class Cluster:
     servers
         ``host:port``, several with commas.
     name
-        Of the topic of events; beside it stand ``NAME-state`` and ``NAME-plan``.
+        Of the topic of events; beside it stand ``NAME-state``, ``NAME-plan`` and ``NAME-aside``.
     settings
         Anything else librdkafka takes: ``security.protocol``, ``sasl.*``, ``ssl.ca.location``, ...
     """
@@ -54,6 +55,11 @@ class Cluster:
     def state(self) -> str:
         """Topic of the snapshots and blocks."""
         return f"{self.name}-state"
+
+    @property
+    def aside(self) -> str:
+        """Topic of what could not be read."""
+        return f"{self.name}-aside"
 
     def options(self, **more: Any) -> dict[str, Any]:
         """Return what a client takes; names with ``_`` for dots."""
@@ -69,10 +75,11 @@ class Cluster:
             When they were made with another plan. Also KafkaException, when the brokers refuse.
         """
         admin = AdminClient(self.options())
-        compact = {"cleanup.policy": "compact"}
+        compact, few = {"cleanup.policy": "compact"}, {"retention.bytes": str(ROOM)}
         topics = [
             NewTopic(self.name, num_partitions=plan.partitions, replication_factor=replicas),
             NewTopic(self.state, num_partitions=plan.partitions, replication_factor=replicas, config=compact),
+            NewTopic(self.aside, num_partitions=plan.partitions, replication_factor=replicas, config=few),
             NewTopic(f"{self.name}-plan", num_partitions=1, replication_factor=replicas, config=compact),
         ]
         for made in admin.create_topics(topics).values():
@@ -98,6 +105,11 @@ class Cluster:
         if found is None:
             raise ValueError(f"there is no stream {self.name!r} at {self.servers}; make it first")
         return _plan(found.value)
+
+
+def key_of(given: Aside) -> bytes:
+    """Write what is said of a message that could not be read; the message itself is the record's value."""
+    return json.dumps([given.at, given.reason, given.detail]).encode()
 
 
 def _plan(written: bytes) -> Plan:
@@ -143,6 +155,11 @@ class Shelf:
         """Return the record of an offset; None where it is compacted away: the key was written anew."""
         found = self._read(partition, offset, most=1)
         return found[0] if found and found[0].offset == offset else None
+
+    def asides(self, partition: int) -> list[Aside]:
+        """Return what was set aside in a partition and is kept, oldest first."""
+        low, _ = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), timeout=WAIT_S)
+        return [Aside(*json.loads(record.key), body=record.value) for record in self._read(partition, low)]
 
     def close(self) -> None:
         """Hold no connection."""

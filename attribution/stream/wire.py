@@ -12,7 +12,7 @@ A frame is, little-endian::
     ..  dictionary: JSON in UTF-8, padded with spaces: sources, epochs, regions, channels, devices, kinds, cells
     ..  n events of 24 bytes
 
-and an event::
+one frame or several of them behind one another make a message of a shared stream; and an event::
 
     i64 time    nanoseconds since 1970, UTC
     u64 seq     running number given by the source, from 1 in each epoch; 0: the source does not number
@@ -41,7 +41,7 @@ from attribution.stream.entries import LONGEST_LABEL
 from attribution.stream.sheet import Sheet
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 EVENT = np.dtype([("time", "<i8"), ("seq", "<u8"), ("weight", "<f4"), ("source", "<u2"), ("cell", "<u2")])
 MAGIC, VERSION = b"EVCF", 1
@@ -80,12 +80,15 @@ class Frame:
         (S,) numbering of each source: a source that starts again from 1 takes another one.
     cells
         (m, 4) uint16: region, channel, device and kind of each cell.
+    dictionary
+        Labels, epochs and cells as they were written, of a frame that was read.
     """
 
     rows: np.ndarray
     labels: Labels
     epochs: tuple[int, ...]
     cells: np.ndarray
+    dictionary: bytes = b""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -161,7 +164,30 @@ def encode(batch: EventBatch, labels: Labels | None = None, *, epochs: Sequence[
 
 def frame(given: Frame) -> bytes:
     """Write a frame that was read, of JSON lines for instance."""
-    return _framed(given.rows, _written(given.labels, given.epochs, given.cells.astype("<u2").tobytes()))
+    known = given.dictionary or _written(given.labels, given.epochs, given.cells.astype("<u2").tobytes())
+    return _framed(given.rows, known)
+
+
+def parts(data: bytes) -> Iterator[memoryview]:
+    r"""Yield the frames of a message, which stand one behind the other; what is no whole frame comes last, as it is.
+
+    Examples
+    --------
+    >>> one, _ = lines(b'{"time": 1, "seq": 1}')
+    >>> [len(part) for part in parts(frame(one) * 2 + b"and more")] == [len(frame(one))] * 2 + [8]
+    True
+    """
+    rest = memoryview(data)
+    while True:
+        length = len(rest)
+        if length >= _HEAD.size and rest[:4] == MAGIC:
+            _, version, _, n, size, _, _ = _HEAD.unpack_from(rest)
+            if version == VERSION:
+                length = min(length, _HEAD.size + size + n * EVENT.itemsize)
+        yield rest[:length]
+        rest = rest[length:]
+        if not len(rest):
+            return
 
 
 def decode(data: bytes | bytearray | memoryview) -> Frame:
@@ -203,13 +229,14 @@ def decode(data: bytes | bytearray | memoryview) -> Frame:
         raise Unreadable("too long", f"{len(whole)} bytes for a frame of {length}; the largest is {LARGEST}")
     if flags or spare or check != _checksum(whole):
         raise Unreadable("checksum", "the checksum does not match: the frame was damaged on its way; send it again")
-    labels, epochs, cells = _read(bytes(whole[_HEAD.size : _HEAD.size + size]))
+    dictionary = bytes(whole[_HEAD.size : _HEAD.size + size])
+    labels, epochs, cells = _read(dictionary)
     rows = np.frombuffer(whole, EVENT, n, _HEAD.size + size)
     if rows.ctypes.data % 8:
         rows = rows.copy()
     if n and (rows["source"].max() >= len(epochs) or rows["cell"].max() >= len(cells)):
         raise Unreadable("codes", "an event has a source or a cell that the dictionary does not list")
-    return Frame(rows=rows, labels=labels, epochs=epochs, cells=cells)
+    return Frame(rows=rows, labels=labels, epochs=epochs, cells=cells, dictionary=dictionary)
 
 
 def lines(data: bytes) -> tuple[Frame, Counter[str]]:

@@ -20,10 +20,11 @@ import numpy as np
 
 from attribution.stream import cluster, owners, partitions, wire
 from attribution.stream.book import Book, Rules
+from attribution.stream.broker import Broker
 from attribution.stream.gateway import Gateway
 from attribution.stream.gathered import Reading
 from attribution.stream.keeping import Refused
-from attribution.stream.nats import Broker, Stream, patiently
+from attribution.stream.nats import Stream, patiently
 from attribution.stream.partitions import Plan
 from attribution.stream.reader import Reader
 from attribution.stream.servers import prepared, start
@@ -88,7 +89,7 @@ class Trusting(owners.Tail):
 
     async def _open(self) -> None:
         if not self.openings:
-            self._part.position = await self._last()
+            self._part.position = await self._last(self._stream.js)
         await super()._open()
 
 

@@ -28,7 +28,7 @@ COLUMNS = (
     "reported_missing", "kills", "refused", "late", "replayed", "recovery_s", "recovery_max_s", "start_s", "version",
     "date",
 )  # fmt: skip
-SECONDS, EPS = 12, 14_200
+SECONDS, EPS, TEETH_S = 12, 14_200, 20
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108  a virtual clock does not wait for a disk
 
 
@@ -91,7 +91,7 @@ def site(nodes: str, seed: int, folder: Path, mode: str) -> Any:
     return Site(seed, folder, replicas=3 if nodes == "nats3" else 1, mode=mode)
 
 
-def clustered(nodes: str, first: int, runs: int, record: Path, mode: str = "") -> int:
+def clustered(nodes: str, first: int, runs: int, record: Path, seconds: int, mode: str = "") -> int:
     """Run seeds on brokers in real time; prints every one, and writes them down. Returns how many were exact."""
     from faults.clustered import drill as real  # noqa: PLC0415  needs an extra
 
@@ -100,7 +100,7 @@ def clustered(nodes: str, first: int, runs: int, record: Path, mode: str = "") -
     for seed in range(first, first + runs):
         with tempfile.TemporaryDirectory() as folder:
             place = site(nodes, seed, Path(folder), mode)
-            outcome, work = asyncio.run(real(place, eps=EPS))
+            outcome, work = asyncio.run(real(place, seconds=seconds, eps=EPS))
         outcomes.append(outcome)
         events += sum(work.truth.values())
         recoveries += place.recoveries
@@ -114,12 +114,12 @@ def clustered(nodes: str, first: int, runs: int, record: Path, mode: str = "") -
     return sum(outcome.exact for outcome in outcomes)
 
 
-def on_brokers(nodes: str, first: int, runs: int, record: Path) -> int:
+def on_brokers(nodes: str, first: int, runs: int, record: Path, seconds: int) -> int:
     """Drill on brokers, before that with teeth: workers that count repeats, workers that trust what was delivered."""
     for mode in ("forgetful", "trusting"):
-        if clustered(nodes, first, 1, record, mode):
+        if clustered(nodes, first, 1, record, TEETH_S, mode):
             raise SystemExit(f"workers that are {mode} passed, which had to fail: the drill has no teeth")
-    return clustered(nodes, first, runs, record)
+    return clustered(nodes, first, runs, record, seconds)
 
 
 def keep(rows: list[dict[str, object]], record: Path) -> None:
@@ -141,12 +141,13 @@ def main() -> None:
     parser.add_argument("--nodes", choices=["embedded", "nats", "nats3", "kafka"], default="embedded")
     parser.add_argument("--runs", type=int, default=10)
     parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--seconds", type=int, default=60, help="of events, on brokers")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--record", type=Path, default=RECORD)
     given = parser.parse_args()
     begun = time.perf_counter()
     if given.nodes != "embedded":
-        exact = on_brokers(given.nodes, given.first, given.runs, given.record)
+        exact = on_brokers(given.nodes, given.first, given.runs, given.record, given.seconds)
         print(f"{time.perf_counter() - begun:.0f} s")
         print(f"exact {exact} of {given.runs}")
         raise SystemExit(int(exact < given.runs))

@@ -108,6 +108,9 @@ def test_a_stream_with_every_fault_is_read_as_the_truth(mock):
     assert sum(found.book.aside.values()) == unread >= work.poisoned
     assert sum(entrance.unread.values()) == unread
     entrance.close()
+    kept = reader.asides()
+    assert len(kept) == 2 * unread, "each is kept twice: refused at the entrance, and written by someone else"
+    assert Counter(each.reason for each in kept) == found.book.aside + entrance.unread
     reader.close()
 
 

@@ -12,6 +12,7 @@ import pytest
 from faults.workload import Faults, cells, workload
 
 from attribution.stream import wire
+from attribution.stream.asides import Aside, write_asides
 from attribution.stream.book import SECOND, Rules
 from attribution.stream.node import prepare
 from attribution.stream.partitions import Partition, Plan
@@ -19,9 +20,10 @@ from attribution.stream.snapshots import unpack
 
 nats = pytest.importorskip("nats", reason="nats-py is not installed: the extra `nats` brings it")
 
+from attribution.stream.broker import Broker  # noqa: E402
 from attribution.stream.gateway import Gateway  # noqa: E402
 from attribution.stream.keeping import Refused  # noqa: E402
-from attribution.stream.nats import Broker, Fenced, Stream  # noqa: E402
+from attribution.stream.nats import Fenced, Stream  # noqa: E402
 from attribution.stream.owners import Owner, Worker  # noqa: E402
 from attribution.stream.reader import Reader  # noqa: E402
 from attribution.stream.servers import prepared, program, start  # noqa: E402
@@ -84,6 +86,14 @@ async def received(reader: Reader, many: int, **how) -> None:
 
 async def _received(reader: Reader, many: int, **how) -> bool:
     return (await reader.read(**how)).book.totals["received"] >= many
+
+
+def unreadable(body: bytes) -> bool:
+    try:
+        wire.decode(body)
+    except wire.Unreadable:
+        return True
+    return False
 
 
 def counted(reading) -> Counter:
@@ -211,6 +221,9 @@ def test_a_stream_with_every_fault_is_read_as_the_truth(server):
             assert found.book.gaps.dropped == work.never
             assert found.book.totals["received"] == truth
             assert sum(found.book.aside.values()) == unread >= work.poisoned
+            spoilt = Counter(body for _, body in work.frames if unreadable(body))
+            kept = Counter(each.body for each in await stream.asides())
+            assert kept == spoilt + spoilt, "each is kept twice: refused by the gateway, and written by someone else"
 
     asyncio.run(run())
 
@@ -271,6 +284,41 @@ def test_a_sender_is_told_when_the_broker_is_full_or_away(server):
         assert gateway.unread == {"not a frame": 1}
 
     asyncio.run(run())
+
+
+def test_what_cannot_be_read_is_kept_once_though_its_owner_ends_before_it_says_so(server, tmp_path):
+    plan = Plan(partitions=1, save_s=0.05, rules=RULES)
+
+    async def run() -> list[Aside]:
+        async with opened(server, "asides", plan) as (stream, gateway, reader):
+            whole = wire.frame(frame(1, 10))
+            await gateway.put(whole)
+            await stream.js.publish(stream.subject(0), whole + b"more")
+            sleeper = Owner(stream, plan, 0, "sleeper")
+            part = await sleeper._claim()
+            part.take(whole, 1, SECOND)
+            part.take(whole + b"more", 2, SECOND)
+            await sleeper._set_aside(part)  # and ends before its snapshot
+            leave = asyncio.Event()
+            other = asyncio.create_task(Owner(stream, plan, 0, "other").run(leave))
+            await received(reader, 10)
+            await until(lambda: _aside(reader))
+            leave.set()
+            await other
+            assert (await reader.read()).book.totals["received"] == 10, "a message that ends in nonsense counts nothing"
+            return await stream.asides()
+
+    (kept,) = asyncio.run(run())
+    assert (kept.reason, kept.body[-4:]) == ("not a frame", b"more")
+    assert write_asides([kept], tmp_path) == 1
+    assert (tmp_path / "00001-not-a-frame.bin").read_bytes() == kept.body
+    assert "00001-not-a-frame.bin,1000000000,not a frame," in (tmp_path / "asides.csv").read_text()
+    with pytest.raises(ValueError, match="choose another folder"):
+        write_asides([], tmp_path)
+
+
+async def _aside(reader: Reader) -> bool:
+    return sum((await reader.read()).book.aside.values()) > 0
 
 
 def test_a_plan_stays_as_it_was_made(server):

@@ -283,10 +283,22 @@ def test_a_poisoned_frame_is_set_aside_with_its_bytes(tmp_path, clock):
     node.offer(good)
     node.step()
     assert node.health().aside == {"truncated": 1}
+    kept = node.quarantine()
+    assert [(each.reason, each.body) for each in kept] == [("truncated", good[:-3])]
+    assert "send it again" in kept[0].detail
     assert node.save()
     assert 'attribution_aside_total{reason="truncated"} 1' in node.health().metrics_text()
-    assert [(reason, body) for _, reason, _, body in node._store.quarantine()] == [("truncated", good[:-3])]
+    assert node.quarantine() == kept
     assert node.book.totals["received"] == 1
+    node.close()
+    again = Node(tmp_path, clock=clock)
+    assert again.quarantine() == kept
+    for _ in range(1003):
+        with pytest.raises(wire.Unreadable):
+            again.offer(b"nonsense")
+    assert again.save()
+    assert {each.body for each in again.quarantine()} == {b"nonsense"}
+    assert len(again.quarantine()) == 1000
 
 
 def test_a_clock_set_back_is_an_alert_and_moments_stand_still(tmp_path, clock):

@@ -149,7 +149,7 @@ def test_an_error_of_a_save_is_raised_once_and_nothing_is_lost(tmp_path):
     assert sum(cells(node).values()) == 1
     assert node.save()
     assert "the last save was broken off" in node.alerts[0][1]
-    assert [reason for _, reason, *_ in node._store.quarantine()] == ["not a frame"]
+    assert [reason for _, reason, *_ in node.quarantine()] == ["not a frame"]
     node.close()
     assert sum(counted(Node(tmp_path, clock=Turned()), tmp_path).values()) == 1
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from attribution.stream import wire
+from attribution.stream.asides import aside
 from attribution.stream.book import SECOND, Book
 from attribution.stream.store import HOUR, Store
 from attribution.stream.tallies import CELL
@@ -110,7 +111,7 @@ def test_history_is_kept_by_age_and_by_size(tmp_path):
 def test_what_is_set_aside_is_kept_with_its_reason_and_bounded(tmp_path):
     store = Store(tmp_path)
     for i in range(1005):
-        store.set_aside(i, "checksum", "damaged", b"x" * 70_000 if i == 1004 else b"y")
+        store.set_aside(aside(i, "checksum", "damaged", b"x" * 70_000 if i == 1004 else b"y"))
     kept = store.quarantine()
     assert len(kept) == 1000
     assert kept[0][:3] == (5, "checksum", "damaged")
