@@ -65,7 +65,8 @@ def telemetry(feed: Watch) -> None:
         st.download_button(
             "Save", lambda: log_csv(_lines(feed)), "telemetry.csv", "text/csv", key="log-save", on_click="ignore"
         )
-    _log(feed)
+    known = st.session_state.get(LOG) or seat.seen(feed).log
+    st.html(panels.log(_lines(feed), len(known)))
 
 
 def _hold(feed: Watch) -> None:
@@ -79,12 +80,6 @@ def _hold(feed: Watch) -> None:
 def _lines(feed: Watch) -> list[LogEntry]:
     log = st.session_state.get(LOG) or seat.seen(feed).log
     return matching(log, st.session_state.get("log-kinds") or [], st.session_state.get("log-text") or "")
-
-
-@st.fragment(run_every=1.0)
-def _log(feed: Watch) -> None:
-    known = st.session_state.get(LOG) or seat.seen(feed).log
-    st.html(panels.log(_lines(feed), len(known)))
 
 
 def locking(feed: Watch, now: Look) -> None:

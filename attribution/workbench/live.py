@@ -10,6 +10,7 @@ from attribution import charts, plotted
 from attribution.reports import explanation
 from attribution.workbench import actions, analyse, because, cards, integrity, matrix, panels, seat, transport
 from attribution.workbench.event import View, view
+from attribution.workbench.hero import begin, hero
 from attribution.workbench.keys import listener
 from attribution.workbench.live_style import sheet
 from attribution.workbench.shell import mode, plain_markdown
@@ -66,19 +67,12 @@ def show() -> None:
     st.html(sheet(mode()))
     st.html(listener(), unsafe_allow_javascript=True)
     transport.bar(feed)
+    begin()
     if seat.depth() == "present":
         _present(feed)
         return
-    _top(feed)
-    with st.container(key="main"):
-        left, right = st.columns([3, 1], gap="small")
-        with left, st.container(key="hero"):
-            _hero(feed)
-        with right:
-            with st.container(key="panel-integrity"):
-                _integrity(feed)
-            with st.container(key="log"):
-                actions.telemetry(feed)
+    _moving(feed)
+    with st.container(key="below"):
         (_analyse if seat.depth() == "analyse" else _operate)(feed)
     if feed.simulated:
         with st.container(key="proof"):
@@ -86,15 +80,30 @@ def show() -> None:
 
 
 @st.fragment(run_every=FAST)
-def _top(feed: Watch) -> None:
-    now, past = seat.seen(feed), seat.seat() is not None
-    waiting = len(actions.waiting(now))
+def _moving(feed: Watch) -> None:
+    """Draw what moves, all of it of one look."""
+    now = seat.seen(feed)
+    why = because.reasons(now)
+    _top(feed, now, why)
+    with st.container(key="main"):
+        left, right = st.columns([3, 1], gap="small")
+        with left, st.container(key="hero"):
+            _hero(feed, now, why)
+        with right:
+            with st.container(key="panel-integrity"):
+                _headed("Stream_integrity", integrity.soundness(now), "integrity", why, now)
+                st.html(integrity.integrity(now))
+            with st.container(key="log"):
+                actions.telemetry(feed)
+
+
+def _top(feed: Watch, now: Look, why: dict[str, because.Why]) -> None:
+    past = seat.seat() is not None
     st.html(panels.verdict_bar(now))
-    st.html(panels.event_header(now, waiting=waiting, past=past))
+    st.html(panels.event_header(now, waiting=len(actions.waiting(now)), past=past))
     if now.state == "ENDED" and feed.simulated and not past and st.button("Run again with a new seed", type="primary"):
         st.query_params["seed"] = str(feed.view.seed + 1)
         st.rerun()
-    why = because.reasons(now)
     with st.container(key="kpis"):
         for name, html in cards.cards(now).items():
             with st.container(key=f"kpi-{name}"):
@@ -119,24 +128,14 @@ def _headed(title: str, right: str, name: str, why: dict[str, because.Why], now:
         how(name, why, now)
 
 
-@st.fragment(run_every=FAST)
-def _hero(feed: Watch) -> None:
-    now = seat.seen(feed)
+def _hero(feed: Watch, now: Look, why: dict[str, because.Why]) -> None:
     with st.container(key="herohead", horizontal=True, horizontal_alignment="distribute"):
         st.html('<div class="ec"><h2>Conversion velocity</h2></div>', width="content")
         with st.container(key="herotools", horizontal=True, width="content", gap="small"):
             with st.popover("Understanding this chart"):
                 st.markdown(_understanding(now))
-            how("velocity", because.reasons(now), now)
-    st.html(cards.hero_figures(now) + panels.chart_key())
-    velocity(now)
-    st.html(cards.split(now))
-
-
-def velocity(now: Look) -> None:
-    """Draw the velocity chart of a look."""
-    frames = plotted.velocity_frames(plotted.drawn(now.result), now.airings, observed=now.observed, span=now.span)
-    chart(charts.velocity_spec(mode()), frames, key="velocity", alt=panels.chart_words(now))
+            how("velocity", why, now)
+    hero(feed, now, key="velocity")
 
 
 def _understanding(now: Look) -> str:
@@ -156,13 +155,6 @@ def chart(spec: dict[str, Any], frames: dict[str, pd.DataFrame], *, key: str, al
     st.vega_lite_chart(None, {**spec, "datasets": data}, theme=None, key=f"{key}-{mode()}-{count // EMBEDDED}")
     if alt:
         st.html(f'<p class="heard">{alt}</p>')
-
-
-@st.fragment(run_every=FAST)
-def _integrity(feed: Watch) -> None:
-    now = seat.seen(feed)
-    _headed("Stream_integrity", integrity.soundness(now), "integrity", because.reasons(now), now)
-    st.html(integrity.integrity(now))
 
 
 @st.fragment(run_every=SLOW)
@@ -293,7 +285,6 @@ def _present(feed: Watch) -> None:
         if number == len(analyse.STORY) - 2 and now.result is not None and now.row is not None:
             chart(charts.evidence_spec(mode()), plotted.evidence_frames(now.result), key="path")
         elif number < len(analyse.STORY) - 1:
-            st.html(panels.chart_key())
-            velocity(now)
+            hero(feed, now, key="story-velocity", figures=False)
         else:
             st.html(matrix.shares(now, "channel"))

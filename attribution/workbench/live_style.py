@@ -56,9 +56,19 @@ body{color-scheme:MODE}
 .event[data-old] .status b{color:var(--bad)}
 .stApp:has(.event[data-old]) :is(.kpi,.figures) .value{color:var(--muted)}
 .stApp:has(.event[data-old]) [data-testid=stVegaLiteChart]{opacity:.55}
+.velocity{position:relative}.velocity .plot{position:relative;height:330px;margin-top:.3rem;touch-action:pan-y}
+.velocity canvas{position:absolute;inset:0;width:100%;height:330px;display:block}
+.velocity .cursor{position:absolute;inset:0;outline-offset:-2px}
+.velocity .tip{position:absolute;top:44px;z-index:2;display:grid;grid-template-columns:auto auto;gap:.1rem .9rem;
+ padding:.4rem .6rem;background:var(--background);border:1px solid var(--line);border-radius:4px;font-size:.72rem;
+ color:var(--muted);pointer-events:none;white-space:nowrap}
+.velocity .tip[hidden]{display:none}.velocity .tip b{color:var(--ink);text-align:right}
+.velocity .late{position:absolute;top:.2rem;right:1rem;margin:0;font-size:.72rem;color:var(--bad);pointer-events:none}
+.velocity[data-old] :is(canvas,.told .value){opacity:.55}
+.velocity .told:not(:empty){min-height:4.1rem}.velocity .parts-of{min-height:3.4rem;margin-top:.3rem}
 .heard{position:absolute!important;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap;
  margin:0}
-.stElementContainer:has(.heard){position:absolute;width:1px;height:1px;overflow:hidden}
+.stElementContainer:has(>[data-testid=stHtml] .heard){position:absolute;width:1px;height:1px;overflow:hidden}
 .figures{gap:.5rem 1.9rem}.figures .value small{display:block;font:400 .68rem/1.35 var(--mono);white-space:nowrap}
 .figures .value small.unit{display:inline}
 .split .bar{display:flex;height:8px;margin:.45rem 0 .4rem;border-radius:2px;overflow:hidden;gap:1px;
@@ -130,10 +140,10 @@ body{color-scheme:MODE}
 .story .told{font:400 clamp(1.1rem,1.6vw,1.6rem)/1.4 var(--prose);max-width:52ch;margin:0}
 .dots{display:flex;gap:.5rem;margin-top:1.2rem}.dots i{width:2.2rem;height:4px;background:var(--line)}
 .dots i.on{background:var(--effect)}
-.st-key-main [data-testid=stColumn]>[data-testid=stVerticalBlock]{height:100%}
-.st-key-main [data-testid=stColumn]>[data-testid=stVerticalBlock]>[data-testid=stLayoutWrapper]:last-child{
- flex:1 1 auto}
-.st-key-main [data-testid=stColumn]
+:is(.st-key-main,.st-key-below) [data-testid=stColumn]>[data-testid=stVerticalBlock]{height:100%}
+:is(.st-key-main,.st-key-below) [data-testid=stColumn]>[data-testid=stVerticalBlock]
+ >[data-testid=stLayoutWrapper]:last-child{flex:1 1 auto}
+:is(.st-key-main,.st-key-below) [data-testid=stColumn]
  :is(.st-key-log,.st-key-hero,.st-key-regions,.st-key-evidence,[class*=st-key-panel-]){
  flex:1 1 auto}
 @media(min-width:1181px) and (max-width:1400px){
