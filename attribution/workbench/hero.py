@@ -23,7 +23,7 @@ PARTS = f"""<div class="velocity"><div class="told"></div>{chart_key()}
  aria-valuemax="0" aria-valuenow="0"></div><div class="tip ec" hidden></div><p class="late ec" role="status"></p></div>
 <div class="parts-of"></div><p class="heard"></p></div>"""
 """What the chart is made of; ``hero.js`` fills it."""
-CHART = st.components.v2.component(
+CHART = st.components.v2.component(  # pyright: ignore[reportAttributeAccessIssue]  it is loaded when first asked for
     "event_command_velocity",
     html=PARTS,
     js=(Path(__file__).parent / "hero.js").read_text(encoding="utf-8"),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 import attribution as at
-from attribution import health, planning
+from attribution import planning
 from attribution.figures import figure, interval
 from attribution.stream.engine import Engine, Metrics, Snapshot
 from attribution.stream.feeds import no_table
@@ -20,9 +20,10 @@ from attribution.stream.lags import Timed
 from attribution.stream.notices import LogEntry
 from attribution.stream.vault import Vault
 from attribution.workbench import strokes
+from attribution.workbench.analyst import Question, analyst
 from attribution.workbench.look import Answer, Look, Past, Revealed, look
 from attribution.workbench.pulse import Pulse
-from attribution.workbench.sight import current, windows
+from attribution.workbench.sight import windows
 from attribution.workbench.tape import Tape
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class Watch:
         self._drawn: tuple[Look, dict[str, Any]] | None = None
         self.pulse = Pulse()
         self._version, self._moved = -1, time.monotonic()
+        analyst().begin()
         self._begin()
         threading.Thread(target=self._loop, name=f"model-{view.event}-{view.seed}", daemon=True).start()
         threading.Thread(target=self._beats, name=f"beat-{view.event}-{view.seed}", daemon=True).start()
@@ -220,17 +222,15 @@ class Watch:
         tables = {name: getattr(now, name) for name in ("social", "audience", "context")}
         given = {name: None if table.empty else table for name, table in tables.items()}
         try:
-            result = at.analyze(now.counts, now.airings, self.view.settings, plan=self.answer.plan, **given)
+            found = analyst().ask(Question(now.counts, now.airings, self.view.settings, self.answer.plan, given))
         except Exception as error:  # whatever stops the model must reach the page, not end the thread
             self.answer = stopped(self.answer, now.now, str(error))
             return
         with self._planning:
-            known = follow(self.answer, result, self._source.truth)
-            row = current(result)
-            found = health.parts(result, now.counts, None if row is None else row["airing"])
-            self.answer = replace(known, seconds=time.monotonic() - asked, health=found)
+            known = follow(self.answer, found.result, self._source.truth)
+            self.answer = replace(known, seconds=time.monotonic() - asked, health=found.parts)
         if last is None:
-            freeze()  # the model is loaded now, and warm
+            freeze()  # the pages are loaded now
 
 
 def nothing_yet(tables: dict[str, pd.DataFrame]) -> Snapshot:
