@@ -4,7 +4,7 @@ const TALL = 330;
 const EDGE = { left: 58, right: 16, top: 6, bottom: 26 };
 const SILENT_MS = 3000;
 const AGAIN_MS = 10000;
-const STEPS = [15, 30, 60, 120, 300, 600, 1800, 3600];
+const STEPS = [15, 30, 60, 120, 180, 300, 600, 1800, 3600];
 
 const digits = new Intl.NumberFormat("en-US", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const said = (rate) => (rate == null ? "unknown" : digits.format(rate));
@@ -218,7 +218,7 @@ class Chart {
     }
     pen.setLineDash([]);
     this.stroke(pen, [[EDGE.left, bottom + 0.5], [right, bottom + 0.5]]);
-    const room = (right - EDGE.left) / 84;
+    const room = (right - EDGE.left) / 78;
     const apart = STEPS.find((s) => (end - begin) / s <= room) ?? 3600;
     pen.textAlign = "center";
     pen.textBaseline = "top";

@@ -54,7 +54,7 @@ def hero(feed: Watch, now: Look, *, key: str, figures: bool = True) -> None:
     whole, heard = st.session_state.pop(WHOLE, False), bool(st.session_state.get(key, {}).get("pushed"))
     drawn: dict[str, Any] | None = None
     if not live:
-        drawn = strokes.drawing(now)
+        drawn = feed.once("velocity", now, lambda: strokes.drawing(now))
     elif whole or not heard:
         drawn = feed.drawing()
     data = {"address": address(feed.pulse.token) if live else "", "drawing": drawn, "figures": figures}

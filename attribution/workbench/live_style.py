@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from attribution.workbench.matrix import land_style
+
 
 def sheet(mode: str) -> str:
     """Return the style element; popovers and dialogs hang outside the page, and are told its mode here."""
-    return SHEET.replace("MODE", mode)
+    return SHEET.replace("MODE", mode).replace("LAND", land_style(mode))
 
 
 SHEET = """<style>
@@ -53,6 +55,7 @@ body{color-scheme:MODE}
 .why dt{color:var(--muted)}.why dd{margin:0;text-align:right;overflow-wrap:anywhere}
 .keys dd{text-align:left}.keys kbd{font:600 .78rem var(--mono);border:1px solid var(--line);border-radius:3px;
  padding:.05rem .4rem;color:var(--ink)}
+.st-key-top .event{margin-top:.75rem}
 .event[data-old] .status b{color:var(--bad)}
 .stApp:has(.event[data-old]) :is(.kpi,.figures) .value{color:var(--muted)}
 .stApp:has(.event[data-old]) [data-testid=stVegaLiteChart]{opacity:.55}
@@ -97,7 +100,7 @@ body{color-scheme:MODE}
  align-items:start}
 .st-key-matrix>*{width:auto!important;min-width:0}
 .st-key-matrix td,.st-key-matrix th{padding:.4rem .35rem}.st-key-matrix td:first-child{white-space:nowrap}
-.world{position:relative;margin-top:.5rem}.world>img{display:block;width:100%}
+.world{position:relative;margin-top:.5rem}LAND
 .world .mark{position:absolute;width:0;height:0}
 .world .mark i{position:absolute;width:var(--size);height:var(--size);transform:translate(-50%,-50%);border-radius:50%;
  background:color-mix(in srgb,var(--effect) 30%,transparent);border:1.5px solid var(--effect-text)}
@@ -140,10 +143,10 @@ body{color-scheme:MODE}
 .story .told{font:400 clamp(1.1rem,1.6vw,1.6rem)/1.4 var(--prose);max-width:52ch;margin:0}
 .dots{display:flex;gap:.5rem;margin-top:1.2rem}.dots i{width:2.2rem;height:4px;background:var(--line)}
 .dots i.on{background:var(--effect)}
-:is(.st-key-main,.st-key-below) [data-testid=stColumn]>[data-testid=stVerticalBlock]{height:100%}
-:is(.st-key-main,.st-key-below) [data-testid=stColumn]>[data-testid=stVerticalBlock]
+.st-key-main [data-testid=stColumn]>[data-testid=stVerticalBlock]{height:100%}
+.st-key-main [data-testid=stColumn]>[data-testid=stVerticalBlock]
  >[data-testid=stLayoutWrapper]:last-child{flex:1 1 auto}
-:is(.st-key-main,.st-key-below) [data-testid=stColumn]
+.st-key-main [data-testid=stColumn]
  :is(.st-key-log,.st-key-hero,.st-key-regions,.st-key-evidence,[class*=st-key-panel-]){
  flex:1 1 auto}
 @media(min-width:1181px) and (max-width:1400px){

@@ -129,8 +129,8 @@ SHEET = """
 .stApp [data-testid=stBaseButton-primary]{background:#FFD21F;border-color:#FFD21F;color:#14181D}
 @media(max-width:1180px){
  .kpis{grid-template-columns:repeat(3,minmax(0,1fr))}.kpi:last-child{grid-column:span 2}
- :is(.st-key-main,.st-key-below) [data-testid=stHorizontalBlock]:has(>[data-testid=stColumn]){flex-wrap:wrap}
- :is(.st-key-main,.st-key-below) [data-testid=stColumn]{min-width:100%}
+ .st-key-main [data-testid=stHorizontalBlock]:has(>[data-testid=stColumn]){flex-wrap:wrap}
+ .st-key-main [data-testid=stColumn]{min-width:100%}
  .ec ul.log{height:13rem}
 }
 @media(max-width:720px){

@@ -7,7 +7,7 @@ import math
 import threading
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
 
@@ -27,7 +27,11 @@ from attribution.workbench.sight import windows
 from attribution.workbench.tape import Tape
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from attribution.workbench.event import View
+
+Made = TypeVar("Made")
 
 TICK_S = 2.0
 """The model looks this often, while there is something new: every two seconds, as its evidence does."""
@@ -39,6 +43,8 @@ FRESH_S = 2.0
 """A look that is younger is shown as it is: no page waits for one."""
 KEPT_S = 30.0
 """Past figures are kept so long, for METRIC_STABLE."""
+HELD = 24
+"""So much of what was made for all sessions is kept."""
 SILENT_S = 10.0
 """A live feed from which nothing has come for so long is called SILENT."""
 CLOCK_S = 1.0
@@ -75,7 +81,7 @@ class Watch:
         self._planning = threading.Lock()
         self._shown: Look | None = None
         self._shown_at = 0.0
-        self._drawn: tuple[Look, dict[str, Any]] | None = None
+        self._held: dict[tuple[str, int], tuple[object, Any]] = {}
         self.pulse = Pulse()
         self._version, self._moved = -1, time.monotonic()
         analyst().begin()
@@ -100,13 +106,29 @@ class Watch:
         shown = self._shown
         return shown if shown is not None and time.monotonic() - self._shown_at < FRESH_S else self._make(FRESH_S)
 
+    def once(self, name: str, source: object, make: Callable[[], Made]) -> Made:
+        """Return what is made of a look or of an analysis, made once for all sessions that see it.
+
+        Parameters
+        ----------
+        name
+            Of what is made.
+        source
+            Of what it is made; the same object is made something of but once, while it is among the latest.
+        make
+            Makes it.
+        """
+        held = self._held.get((name, id(source)))
+        if held is None:
+            held = self._held[name, id(source)] = source, make()
+            while len(self._held) > HELD:
+                self._held.pop(next(iter(self._held)), None)
+        return held[1]
+
     def drawing(self) -> dict[str, Any]:
         """Return what the velocity chart draws of the look that is shown now; the same object while it is the same."""
         shown = self.look()
-        drawn = self._drawn
-        if drawn is None or drawn[0] is not shown:
-            drawn = self._drawn = shown, strokes.drawing(shown)
-        return drawn[1]
+        return self.once("velocity", shown, lambda: strokes.drawing(shown))
 
     def lock_plan(self) -> planning.Plan:
         """Lock settings and schedule as they stand; what is analysed later is held against it.
