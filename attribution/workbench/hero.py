@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,5 +58,7 @@ def hero(feed: Watch, now: Look, *, key: str, figures: bool = True) -> None:
         drawn = feed.once("velocity", now, lambda: strokes.drawing(now))
     elif whole or not heard:
         drawn = feed.drawing()
+    if drawn is not None:
+        drawn = {**drawn, "taken": round(time.time() * 1000, 1)}
     data = {"address": address(feed.pulse.token) if live else "", "drawing": drawn, "figures": figures}
     CHART(data=data, key=key, on_pushed_change=lambda: None)
