@@ -9,6 +9,6 @@ if __name__ == "__main__":
     page("Live")
     live.show()
 else:
-    from attribution.workbench.routes import routes, until_stopped
+    from attribution.workbench.routes import routes, served
 
-    app = st.App(__file__, routes=routes(), lifespan=until_stopped)
+    app = st.App(__file__, routes=routes(), lifespan=served)

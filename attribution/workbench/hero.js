@@ -45,6 +45,7 @@ class Chart {
   take(data, tell) {
     this.tell = tell;
     this.figures = data.figures;
+    this.root.classList.toggle("bare", !data.figures);
     if (this.address !== data.address) {
       this.hush();
       this.address = data.address;

@@ -68,7 +68,8 @@ body{color-scheme:MODE}
 .velocity .tip[hidden]{display:none}.velocity .tip b{color:var(--ink);text-align:right}
 .velocity .late{position:absolute;top:.2rem;right:1rem;margin:0;font-size:.72rem;color:var(--bad);pointer-events:none}
 .velocity[data-old] :is(canvas,.told .value){opacity:.55}
-.velocity .told:not(:empty){min-height:4.1rem}.velocity .parts-of{min-height:3.4rem;margin-top:.3rem}
+.velocity .told{min-height:4.1rem}.velocity .parts-of{min-height:3.4rem;margin-top:.3rem}
+.velocity.bare :is(.told,.parts-of){display:none}.st-key-velocity-chart{min-height:32rem}
 .heard{position:absolute!important;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap;
  margin:0}
 .stElementContainer:has(>[data-testid=stHtml] .heard){position:absolute;width:1px;height:1px;overflow:hidden}

@@ -6,6 +6,7 @@ import re
 import signal
 import threading
 from contextlib import asynccontextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -45,8 +46,9 @@ async def listen(request: Request) -> Response:
 
 
 @asynccontextmanager
-async def until_stopped(_: Any) -> AsyncIterator[None]:
-    """Let listeners go as soon as the server is told to stop: it would wait for them."""
+async def served(_: Any) -> AsyncIterator[None]:
+    """Load the live page before its first visitor; let listeners go when the server is to stop: it would wait."""
+    threading.Thread(target=import_module, args=("attribution.workbench.live",), daemon=True).start()
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):
             _before(number)

@@ -162,11 +162,11 @@ PAINTS = """() => {
   new MutationObserver(() => seen.add(chart.dataset.beat)).observe(chart, {attributes: true});
 }"""
 ENOUGH = """() => {
-  const chart = document.querySelector(".velocity"), last = (window.begun ??= {at: +chart.dataset.at, seen: window.beats.size});
-  const seconds = (chart.dataset.at - last.at) / 1000, moved = window.beats.size - last.seen;
+  const now = {at: Number(document.querySelector(".velocity").dataset.at), seen: window.beats.size};
+  const last = (window.begun ??= now), seconds = (now.at - last.at) / 1000;
   if (seconds < 5) return false;
-  window.begun = {at: +chart.dataset.at, seen: window.beats.size};
-  return moved / seconds > 5;
+  window.begun = now;
+  return (now.seen - last.seen) / seconds > 5;
 }"""
 """Whether in some five seconds of the event more than five ticks a second were painted, each of them another."""
 
