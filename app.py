@@ -1,7 +1,14 @@
-"""The live command view."""
+"""The live command view; imported by a server, the app with what it answers beside its pages."""
 
-from attribution.workbench import live
-from attribution.workbench.shell import page
+import streamlit as st
 
-page("Live")
-live.show()
+if __name__ == "__main__":
+    from attribution.workbench import live
+    from attribution.workbench.shell import page
+
+    page("Live")
+    live.show()
+else:
+    from attribution.workbench.routes import routes, served
+
+    app = st.App(__file__, routes=routes(), lifespan=served)

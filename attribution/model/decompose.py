@@ -53,7 +53,7 @@ def centre(fit: Fit, *, tilt: np.ndarray | None = None) -> Parts:
         amount = mean if tilt is None else mean + tilt * np.sqrt(np.diagonal(best.cov))
         mode = fit.modes[position]
         state = _states(fit, mode, consider(fit.design, mode), [best._replace(mean=amount)], None)[0]
-        parts = _parts(fit, full, best, state)
+        parts = _parts(fit, full, best, state)._replace(ad=_response(fit, full, mine, share, state))
         used += weight
         total = (
             [weight * p for p in parts]
@@ -104,6 +104,24 @@ def _parts(fit: Fit, full: Design, component: Component, state: State) -> Parts:
     plain.effects[layout.names["common"].start + 2 : first + len(full.break_kind)] = 0.0
     quiet = model.predict(full, whole, plain).base
     return Parts(mean.base, broken - quiet, mean.base - broken, mean.ad)
+
+
+def _response(fit: Fit, full: Design, mine: list[Component], share: np.ndarray, state: State) -> np.ndarray:
+    """Return (R, T): what the airings add, over the kernels of one mode as they weigh, each with its own amount.
+
+    While a response is young, a slow kernel says a large amount of which little has come, and a fast one the opposite:
+    the mean amount on the likeliest kernel would draw more, or less, than any of them says has come.
+    """
+    layout = fit.modes[mine[0].mode].layout
+    amounts = share[:, None] * np.array([c.mean for c in mine])
+    came = np.einsum("cj,cjt->jt", amounts, fit.design.mass[[c.kernel for c in mine]])
+    whole = replace(layout, seen=np.ones_like(layout.seen), kernel=came)
+    plain = state.effects.copy()
+    plain[layout.names["incremental"]], plain[layout.names["misfit"]] = 1.0, 0.0
+    misfit = state.effects.copy()
+    misfit[layout.names["incremental"]] = amounts.sum(axis=0)
+    apart = model.responses(full, replace(whole, kernel=np.zeros_like(came)), misfit)
+    return (model.responses(full, whole, plain) + apart).sum(axis=0)
 
 
 def _states(

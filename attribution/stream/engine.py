@@ -219,6 +219,8 @@ class Engine:
         self._error = ""
         self._counted: tuple[int, Counts] = (-1, feed.history)
         self._lock = threading.Lock()
+        self._done = 0
+        self._ticked = threading.Condition()
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -246,6 +248,20 @@ class Engine:
                 self._error = f"{type(error).__name__}: {error}"
                 self._log.append(LogEntry(_moment(self._until), "ALERT", f"data: the engine has stopped: {error}"))
                 self._version += 1
+        with self._ticked:
+            self._done += 1
+            self._ticked.notify_all()
+
+    def wait(self, done: int, timeout_s: float) -> int:
+        """Wait until more than ``done`` ticks are over, or so many seconds; return how many are over."""
+        with self._ticked:
+            self._ticked.wait_for(lambda: self._done > done, timeout_s)
+            return self._done
+
+    @property
+    def moment(self) -> pd.Timestamp:
+        """Time of the event as of the last tick."""
+        return _moment(self._until)
 
     def snapshot(self) -> Snapshot:
         """Everything known as of the last tick."""

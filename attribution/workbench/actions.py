@@ -65,7 +65,11 @@ def telemetry(feed: Watch) -> None:
         st.download_button(
             "Save", lambda: log_csv(_lines(feed)), "telemetry.csv", "text/csv", key="log-save", on_click="ignore"
         )
-    _log(feed)
+
+
+def log(feed: Watch, now: Look) -> str:
+    """Write the lines that the filter lets through, of a look or of the moment at which they were held."""
+    return panels.log(_lines(feed), len(st.session_state.get(LOG) or now.log))
 
 
 def _hold(feed: Watch) -> None:
@@ -79,12 +83,6 @@ def _hold(feed: Watch) -> None:
 def _lines(feed: Watch) -> list[LogEntry]:
     log = st.session_state.get(LOG) or seat.seen(feed).log
     return matching(log, st.session_state.get("log-kinds") or [], st.session_state.get("log-text") or "")
-
-
-@st.fragment(run_every=1.0)
-def _log(feed: Watch) -> None:
-    known = st.session_state.get(LOG) or seat.seen(feed).log
-    st.html(panels.log(_lines(feed), len(known)))
 
 
 def locking(feed: Watch, now: Look) -> None:

@@ -21,6 +21,10 @@ SOUND, FAIR = 90.0, 60.0
 """A health of 90 and more is OPTIMAL, of 60 and more FAIR, below that DEGRADED."""
 
 
+NAMES = ("countdown", "audience", "roi", "gap", "health")
+"""The five figures of the top row, in their order."""
+
+
 def cards(look: Look) -> dict[str, str]:
     """Write the five figures of the top row by name; each unknown one is a dash with its reason."""
     return {

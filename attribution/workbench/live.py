@@ -1,8 +1,11 @@
-"""The live page: verdict, figures and the velocity chart at 1 Hz, the rest every 5 seconds; in three depths."""
+"""The live page in three depths: laid out once; then its figures are written anew every second, or every five.
+
+What does not move is sent once. What moves is written into its place, a message each: fewer is faster.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import streamlit as st
 
@@ -10,18 +13,23 @@ from attribution import charts, plotted
 from attribution.reports import explanation
 from attribution.workbench import actions, analyse, because, cards, integrity, matrix, panels, seat, transport
 from attribution.workbench.event import View, view
+from attribution.workbench.hero import begin, hero
 from attribution.workbench.keys import listener
 from attribution.workbench.live_style import sheet
 from attribution.workbench.shell import mode, plain_markdown
 from attribution.workbench.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping
 
     import pandas as pd
+    from streamlit.delta_generator import DeltaGenerator
 
     from attribution.workbench.look import Look
 
+Places: TypeAlias = "dict[str, DeltaGenerator]"
+"""Name -> where it is written."""
+SHARES = {"channel": "Channel distribution", "device": "Device composition"}
 FAST, SLOW = 1.0, 5.0
 """Seconds between refreshes of what moves, and of what is read."""
 EMBEDDED = 600
@@ -66,77 +74,209 @@ def show() -> None:
     st.html(sheet(mode()))
     st.html(listener(), unsafe_allow_javascript=True)
     transport.bar(feed)
+    begin()
     if seat.depth() == "present":
         _present(feed)
         return
-    _top(feed)
-    with st.container(key="main"):
-        left, right = st.columns([3, 1], gap="small")
-        with left, st.container(key="hero"):
-            _hero(feed)
-        with right:
-            with st.container(key="panel-integrity"):
-                _integrity(feed)
-            with st.container(key="log"):
-                actions.telemetry(feed)
-        (_analyse if seat.depth() == "analyse" else _operate)(feed)
-    if feed.simulated:
-        with st.container(key="proof"):
-            _truth(feed)
-
-
-@st.fragment(run_every=FAST)
-def _top(feed: Watch) -> None:
-    now, past = seat.seen(feed), seat.seat() is not None
-    waiting = len(actions.waiting(now))
-    st.html(panels.verdict_bar(now))
-    st.html(panels.event_header(now, waiting=waiting, past=past))
-    if now.state == "ENDED" and feed.simulated and not past and st.button("Run again with a new seed", type="primary"):
-        st.query_params["seed"] = str(feed.view.seed + 1)
-        st.rerun()
-    why = because.reasons(now)
+    places: Places = {"top": st.container(key="top")}
     with st.container(key="kpis"):
-        for name, html in cards.cards(now).items():
+        for name in cards.NAMES:
             with st.container(key=f"kpi-{name}"):
-                st.html(html)
-                how(name, why, now)
+                places[name] = st.container(key=f"value-{name}")
+                places[f"how-{name}"] = st.container(key=f"how-{name}")
+    with st.container(key="main"):
+        _lay_main(feed, places)
+        (_lay_analyse if seat.depth() == "analyse" else _lay_operate)(places)
+    if feed.simulated:
+        places["proof"] = st.container(key="proof")
+    _moving(feed, places)
+    _slowly(feed, places)
+    _explained(feed, places)
 
 
-def how(name: str, why: dict[str, because.Why], now: Look) -> None:
-    """Draw the mark that opens what stands behind a figure."""
-    with st.container(key=f"how-{name}"), st.popover(f"? How do we know: {why[name].name}"):
-        st.html(because.why_html(why[name], now))
-        if why[name].model:
-            st.page_link("pages/evidence.py", label="Take it apart", query_params={"data": "live"})
-        else:
-            st.page_link("pages/stream.py", label="How it is counted")
+# ---------------------------------------------------------------------------------------------------- laid out once
 
 
-def _headed(title: str, right: str, name: str, why: dict[str, because.Why], now: Look) -> None:
-    """Draw a panel's head: its name, a word on the right, the mark."""
+def _head(places: Places, name: str, title: str, right: str | None = "", *, how: bool = True) -> None:
+    """Lay out a panel's head: its name, a word on the right (None: it moves), the mark that says how we know."""
     with st.container(key=f"head-{name}", horizontal=True, gap="small"):
-        st.html(f'<div class="ec">{panels.title(title, right)}</div>')
-        how(name, why, now)
+        if right is None:
+            places[f"head-{name}"] = st.container(key=f"title-{name}")
+        else:
+            _titled(title, right)
+        if how:
+            places[f"how-{name}"] = st.container(key=f"how-{name}")
+
+
+def _titled(title: str, right: str = "") -> None:
+    st.html(f'<div class="ec">{panels.title(title, right)}</div>')
+
+
+def _lay_main(feed: Watch, places: Places) -> None:
+    left, right = st.columns([3, 1], gap="small")
+    with left, st.container(key="hero"):
+        with st.container(key="herohead", horizontal=True, horizontal_alignment="distribute"):
+            st.html('<div class="ec"><h2>Conversion velocity</h2></div>', width="content")
+            with st.container(key="herotools", horizontal=True, width="content", gap="small"):
+                places["understanding"] = st.container(key="understanding", width="content")
+                places["how-velocity"] = st.container(key="how-velocity")
+        places["velocity"] = st.container(key="velocity-chart")
+    with right:
+        with st.container(key="panel-integrity"):
+            _head(places, "integrity", "Stream_integrity", None)
+            places["integrity"] = st.container(key="in-integrity")
+        with st.container(key="log"):
+            actions.telemetry(feed)
+            places["log"] = st.container(key="lines")
+
+
+def _lay_regions(places: Places) -> None:
+    with st.container(key="regions"):
+        _head(places, "regions", "Regional matrix", None)
+        with st.container(key="matrix"):
+            places["world"], places["regions"] = st.container(key="in-world"), st.container(key="in-regions")
+
+
+def _lay_path(places: Places) -> None:
+    with st.container(key="evidence"):
+        _head(places, "path", "mSPRT convergence", None)
+        places["path"] = st.container(key="in-path")
+
+
+def _lay_shares(places: Places) -> None:
+    for column, (name, title) in zip(st.columns(2, gap="small"), SHARES.items(), strict=True):
+        with column, st.container(key=f"panel-{name}"):
+            _head(places, name, title, "of the incremental")
+            places[name] = st.container(key=f"in-{name}")
+
+
+def _lay_ground(places: Places) -> None:
+    """Lay out what stands under everything: where it runs, what is locked, what calls, what can be done."""
+    widths = st.columns([4, 4, 3], gap="small")
+    with widths[0], st.container(key="panel-deployment"):
+        _head(places, "deployment", "Global deployment", "1 process")
+        places["deployment"] = st.container(key="in-deployment")
+    with widths[1]:
+        places["plan"] = st.container(key="panel-plan")
+    with widths[2], st.container(key="panel-actions"):
+        _titled("Quick actions")
+        places["actions"] = st.container(key="in-actions")
+    with st.container(key="panel-protocol"):
+        _titled("Live correlation protocol", "what runs, in plain words")
+        places["protocol"] = st.container(key="in-protocol")
+
+
+def _lay_operate(places: Places) -> None:
+    left, right = st.columns([5, 3], gap="small")
+    with left:
+        _lay_regions(places)
+    with right:
+        _lay_path(places)
+    _lay_shares(places)
+    _lay_ground(places)
+
+
+def _panel(places: Places, name: str, title: str, right: str = "") -> None:
+    with st.container(key=f"panel-{name}"):
+        _titled(title, right)
+        places[name] = st.container(key=f"in-{name}")
+
+
+def _lay_analyse(places: Places) -> None:
+    left, right = st.columns(2, gap="small")
+    with left:
+        _panel(places, "answer", "The answer, figure by figure")
+    with right:
+        _panel(places, "case", "For and against")
+    columns = st.columns(3, gap="small")
+    with columns[0]:
+        _lay_path(places)
+    with columns[1]:
+        _panel(places, "amount", "Incremental so far, at every look")
+    with columns[2]:
+        _panel(places, "response", "Lag from exposure to conversion")
+    _lay_regions(places)
+    _lay_shares(places)
+    left, right = st.columns([1, 2], gap="small")
+    with left:
+        _panel(places, "worlds", "What else may have moved it")
+    with right:
+        _panel(places, "priors", "Priors and choices", "◆ not the default")
+    _lay_ground(places)
+
+
+# --------------------------------------------------------------------------------------------------------- what moves
 
 
 @st.fragment(run_every=FAST)
-def _hero(feed: Watch) -> None:
+def _moving(feed: Watch, places: Places) -> None:
+    """Write what moves, all of it of one look."""
     now = seat.seen(feed)
-    with st.container(key="herohead", horizontal=True, horizontal_alignment="distribute"):
-        st.html('<div class="ec"><h2>Conversion velocity</h2></div>', width="content")
-        with st.container(key="herotools", horizontal=True, width="content", gap="small"):
-            with st.popover("Understanding this chart"):
-                st.markdown(_understanding(now))
-            how("velocity", because.reasons(now), now)
-    st.html(cards.hero_figures(now) + panels.chart_key())
-    velocity(now)
-    st.html(cards.split(now))
+    past = seat.seat() is not None
+    with places["top"]:
+        st.html(panels.verdict_bar(now) + panels.event_header(now, waiting=len(actions.waiting(now)), past=past))
+        again = now.state == "ENDED" and feed.simulated and not past
+        if again and st.button("Run again with a new seed", type="primary"):
+            st.query_params["seed"] = str(feed.view.seed + 1)
+            st.rerun()
+    for name, html in cards.cards(now).items():
+        places[name].html(html)
+    with places["velocity"]:
+        hero(feed, now, key="velocity")
+    soundness = panels.title("Stream_integrity", integrity.soundness(now))
+    places["head-integrity"].html(f'<div class="ec">{soundness}</div>')
+    places["integrity"].html(integrity.integrity(now))
+    places["log"].html(actions.log(feed, now))
 
 
-def velocity(now: Look) -> None:
-    """Draw the velocity chart of a look."""
-    frames = plotted.velocity_frames(plotted.drawn(now.result), now.airings, observed=now.observed, span=now.span)
-    chart(charts.velocity_spec(mode()), frames, key="velocity", alt=panels.chart_words(now))
+@st.fragment(run_every=SLOW)
+def _slowly(feed: Watch, places: Places) -> None:
+    """Write what is read rather than watched, all of it of one look."""
+    now = seat.seen(feed)
+    count = len(now.regions)
+    title = panels.title("Regional matrix", f"{count} region{'s' * (count != 1)}")
+    places["head-regions"].html(f'<div class="ec">{title}</div>')
+    places["world"].html(matrix.world(now))
+    places["regions"].html(matrix.regions(now))
+    title = panels.title("mSPRT convergence", f"1/α = {1 / now.settings.alpha:g}")
+    places["head-path"].html(f'<div class="ec">{title}</div>')
+    with places["path"]:
+        _path(feed, now)
+    for dimension in SHARES:
+        places[dimension].html(matrix.shares(now, dimension))
+    places["deployment"].html(integrity.deployment(now))
+    with places["plan"]:
+        _plan(feed, now)
+    with places["actions"]:
+        actions.quick(feed)
+    places["protocol"].html(because.protocol(now))
+    if "answer" in places:
+        _analysed(feed, now, places)
+    if "proof" in places:
+        places["proof"].html(panels.truth(now))
+
+
+@st.fragment
+def _explained(feed: Watch, places: Places) -> None:
+    """Write what stands behind each figure, anew whenever one of them is opened."""
+    now = seat.seen(feed)
+    why = because.reasons(now)
+    for dimension in SHARES:
+        why[dimension] = why["shares"]._replace(name=f"{dimension} shares")
+    with places["understanding"], _opened("Understanding this chart", "understanding"):
+        st.markdown(_understanding(now))
+    for name in (place.removeprefix("how-") for place in places if place.startswith("how-")):
+        with places[f"how-{name}"], _opened(f"? How do we know: {why[name].name}", f"how-{name}"):
+            st.html(because.why_html(why[name], now))
+            if why[name].model:
+                st.page_link("pages/evidence.py", label="Take it apart", query_params={"data": "live"})
+            else:
+                st.page_link("pages/stream.py", label="How it is counted")
+
+
+def _opened(label: str, key: str) -> DeltaGenerator:
+    """Draw what opens, and is written anew when it does."""
+    return st.popover(label, key=f"open-{key}", on_change="rerun")
 
 
 def _understanding(now: Look) -> str:
@@ -145,143 +285,73 @@ def _understanding(now: Look) -> str:
     return "\n".join(f"- {plain_markdown(sentence)}" for sentence in explanation(now.result))
 
 
-def chart(spec: dict[str, Any], frames: dict[str, pd.DataFrame], *, key: str, alt: str = "") -> None:
+def chart(
+    spec: dict[str, Any], frames: Mapping[str, pd.DataFrame | list[dict[str, Any]]], *, key: str, alt: str = ""
+) -> None:
     """Draw a constant specification with fresh data: no compiling, no flicker. ``alt`` says what it shows, in words.
 
     The words stand beside the chart, for those who hear it: inside the specification they would embed it anew.
     """
     count = st.session_state.get(f"drawn-{key}", 0) + 1
     st.session_state[f"drawn-{key}"] = count
-    data = {name: plotted.records(frame) for name, frame in {**frames, "key": plotted.KEY}.items()}
-    st.vega_lite_chart(None, {**spec, "datasets": data}, theme=None, key=f"{key}-{mode()}-{count // EMBEDDED}")
+    spec = {**spec, "datasets": records({**frames, "key": plotted.KEY})}
+    st.vega_lite_chart(None, spec, theme=None, key=f"{key}-{mode()}-{count // EMBEDDED}")
     if alt:
         st.html(f'<p class="heard">{alt}</p>')
 
 
-@st.fragment(run_every=FAST)
-def _integrity(feed: Watch) -> None:
-    now = seat.seen(feed)
-    _headed("Stream_integrity", integrity.soundness(now), "integrity", because.reasons(now), now)
-    st.html(integrity.integrity(now))
+def records(frames: Mapping[str, pd.DataFrame | list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+    """Return the data sets of a chart as Vega reads them; what was written so before is taken as it is."""
+    return {name: rows if isinstance(rows, list) else plotted.records(rows) for name, rows in frames.items()}
 
 
-@st.fragment(run_every=SLOW)
-def _operate(feed: Watch) -> None:
-    now = seat.seen(feed)
-    why = because.reasons(now)
-    left, right = st.columns([5, 3], gap="small")
-    with left, st.container(key="regions"):
-        _regions(now, why)
-    with right, st.container(key="evidence"):
-        _path(now, why)
-    columns = st.columns(2, gap="small")
-    for column, dimension, name in zip(columns, ("channel", "device"), ("Channel distribution", "Device composition"),
-                                       strict=True):  # fmt: skip
-        with column, st.container(key=f"panel-{dimension}"):
-            _shares(now, dimension, name, why)
-    _ground(feed, now, why)
-
-
-def _regions(now: Look, why: dict[str, because.Why]) -> None:
-    words = f"{len(now.regions)} region{'s' * (len(now.regions) != 1)}"
-    _headed("Regional matrix", words, "regions", why, now)
-    with st.container(key="matrix"):
-        st.html(f"<div>{matrix.world(now, mode())}</div>")
-        st.html(matrix.regions(now))
-
-
-def _path(now: Look, why: dict[str, because.Why]) -> None:
-    _headed("mSPRT convergence", f"1/α = {1 / now.settings.alpha:g}", "path", why, now)
-    if now.result is None or now.row is None:
+def _path(feed: Watch, now: Look) -> None:
+    result = now.result
+    if result is None or now.row is None:
         st.html(panels.lead(f"The path of the e-value begins with the airing: {now.why('e_value')}."))
         return
-    chart(charts.evidence_spec(mode()), plotted.evidence_frames(now.result), key="path", alt=panels.path_words(now))
+    frames = feed.once("path", result, lambda: records(plotted.evidence_frames(result)))
+    chart(charts.evidence_spec(mode()), frames, key="path", alt=panels.path_words(now))
     st.html(panels.path_note(now))
 
 
-def _shares(now: Look, dimension: str, title: str, why: dict[str, because.Why]) -> None:
-    with st.container(key=f"head-{dimension}", horizontal=True, gap="small"):
-        st.html(f'<div class="ec">{panels.title(title, "of the incremental")}</div>')
-        how_ = why["shares"]._replace(name=f"{dimension} shares")
-        how(f"{dimension}", {dimension: how_}, now)
-    st.html(matrix.shares(now, dimension))
+def _plan(feed: Watch, now: Look) -> None:
+    waiting = actions.waiting(now)
+    title = panels.title("Plan and alerts", f"{len(waiting)} alert{'s' * (len(waiting) != 1)}")
+    st.html(f'<div class="ec">{title}</div>{integrity.plan_html(now)}')
+    actions.locking(feed, now)
+    st.html(integrity.alerts_html(waiting))
+    actions.acknowledging(waiting)
 
 
-def _ground(feed: Watch, now: Look, why: dict[str, because.Why]) -> None:
-    """Draw what stands under everything: where it runs, what is locked, what asks for attention, what can be done."""
-    widths = st.columns([4, 4, 3], gap="small")
-    with widths[0], st.container(key="panel-deployment"):
-        _headed("Global deployment", "1 process", "deployment", why, now)
-        st.html(integrity.deployment(now))
-    with widths[1], st.container(key="panel-plan"):
-        waiting = actions.waiting(now)
-        words = f"{len(waiting)} alert{'s' * (len(waiting) != 1)}"
-        st.html(f'<div class="ec">{panels.title("Plan and alerts", words)}</div>')
-        st.html(integrity.plan_html(now))
-        actions.locking(feed, now)
-        st.html(integrity.alerts_html(waiting))
-        actions.acknowledging(waiting)
-    with widths[2], st.container(key="panel-actions"):
-        st.html(f'<div class="ec">{panels.title("Quick actions")}</div>')
-        actions.quick(feed)
-    with st.container(key="panel-protocol"):
-        st.html(f'<div class="ec">{panels.title("Live correlation protocol", "what runs, in plain words")}</div>')
-        st.html(because.protocol(now))
+def _analysed(feed: Watch, now: Look, places: Places) -> None:
+    """Write what an analyst sees beyond that."""
+    places["answer"].html(analyse.answer(now))
+    places["case"].html(analyse.evidence(now.verdict))
+    with places["amount"]:
+        _amount(feed, now)
+    with places["response"]:
+        _response(feed, now)
+    places["worlds"].html(analyse.worlds(now))
+    places["priors"].html(analyse.priors(now))
 
 
-@st.fragment(run_every=SLOW)
-def _analyse(feed: Watch) -> None:
-    now = seat.seen(feed)
-    why = because.reasons(now)
-    left, right = st.columns(2, gap="small")
-    with left, st.container(key="panel-answer"):
-        st.html(f'<div class="ec">{panels.title("The answer, figure by figure")}</div>{analyse.answer(now)}')
-    with right, st.container(key="panel-case"):
-        st.html(f'<div class="ec">{panels.title("For and against")}</div>{analyse.evidence(now.verdict)}')
-    drawings: tuple[tuple[str, str, Callable[[Look], None]], ...] = (
-        ("amount", "Incremental so far, at every look", _amount),
-        ("response", "Lag from exposure to conversion", _response),
-    )
-    columns = st.columns(3, gap="small")
-    with columns[0], st.container(key="evidence"):
-        _path(now, why)
-    for column, (key, title, draw) in zip(columns[1:], drawings, strict=True):
-        with column, st.container(key=f"panel-{key}"):
-            st.html(f'<div class="ec">{panels.title(title)}</div>')
-            draw(now)
-    with st.container(key="regions"):
-        _regions(now, why)
-    columns = st.columns(2, gap="small")
-    for column, dimension, name in zip(columns, ("channel", "device"), ("Channel distribution", "Device composition"),
-                                       strict=True):  # fmt: skip
-        with column, st.container(key=f"panel-{dimension}"):
-            _shares(now, dimension, name, why)
-    left, right = st.columns([1, 2], gap="small")
-    with left, st.container(key="panel-worlds"):
-        st.html(f'<div class="ec">{panels.title("What else may have moved it")}</div>{analyse.worlds(now)}')
-    with right, st.container(key="panel-priors"):
-        st.html(f'<div class="ec">{panels.title("Priors and choices", "◆ not the default")}</div>{analyse.priors(now)}')
-    _ground(feed, now, why)
-
-
-def _amount(now: Look) -> None:
-    if now.result is None or now.row is None or not len(plotted.amount_frames(now.result)["amount"]):
+def _amount(feed: Watch, now: Look) -> None:
+    result = now.result
+    frames = {} if result is None else feed.once("amount", result, lambda: records(plotted.amount_frames(result)))
+    if result is None or now.row is None or not frames["amount"]:
         st.html(panels.lead(f"It begins with the airing: {now.why('incremental')}."))
         return
-    chart(charts.amount_spec(mode()), plotted.amount_frames(now.result), key="amount", alt=panels.amount_words(now))
+    chart(charts.amount_spec(mode()), frames, key="amount", alt=panels.amount_words(now))
 
 
-def _response(now: Look) -> None:
-    if now.result is None or now.row is None or now.result.kernel.empty:
+def _response(feed: Watch, now: Look) -> None:
+    result, row = now.result, now.row
+    if result is None or row is None or result.kernel.empty:
         st.html(panels.lead(f"It begins with the airing: {now.why('response_peak')}."))
         return
-    frames = plotted.response_frames(now.result, str(now.row["airing"]))
+    frames = feed.once("response", result, lambda: records(plotted.response_frames(result, str(row["airing"]))))
     chart(charts.response_spec(mode()), frames, key="response", alt=panels.response_words(now))
-
-
-@st.fragment(run_every=SLOW)
-def _truth(feed: Watch) -> None:
-    st.html(panels.truth(seat.seen(feed)))
 
 
 @st.fragment(run_every=FAST)
@@ -291,9 +361,8 @@ def _present(feed: Watch) -> None:
     with st.container(key="story"):
         st.html(analyse.screen(now, number))
         if number == len(analyse.STORY) - 2 and now.result is not None and now.row is not None:
-            chart(charts.evidence_spec(mode()), plotted.evidence_frames(now.result), key="path")
+            _path(feed, now)
         elif number < len(analyse.STORY) - 1:
-            st.html(panels.chart_key())
-            velocity(now)
+            hero(feed, now, key="story-velocity", figures=False)
         else:
             st.html(matrix.shares(now, "channel"))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from attribution.workbench.matrix import land_style
+
 
 def sheet(mode: str) -> str:
     """Return the style element; popovers and dialogs hang outside the page, and are told its mode here."""
-    return SHEET.replace("MODE", mode)
+    return SHEET.replace("MODE", mode).replace("LAND", land_style(mode))
 
 
 SHEET = """<style>
@@ -53,12 +55,24 @@ body{color-scheme:MODE}
 .why dt{color:var(--muted)}.why dd{margin:0;text-align:right;overflow-wrap:anywhere}
 .keys dd{text-align:left}.keys kbd{font:600 .78rem var(--mono);border:1px solid var(--line);border-radius:3px;
  padding:.05rem .4rem;color:var(--ink)}
+.st-key-top .event{margin-top:.75rem}
 .event[data-old] .status b{color:var(--bad)}
 .stApp:has(.event[data-old]) :is(.kpi,.figures) .value{color:var(--muted)}
 .stApp:has(.event[data-old]) [data-testid=stVegaLiteChart]{opacity:.55}
+.velocity{position:relative}.velocity .plot{position:relative;height:330px;margin-top:.3rem;touch-action:pan-y}
+.velocity canvas{position:absolute;inset:0;width:100%;height:330px;display:block}
+.velocity .cursor{position:absolute;inset:0;outline-offset:-2px}
+.velocity .tip{position:absolute;top:44px;z-index:2;display:grid;grid-template-columns:auto auto;gap:.1rem .9rem;
+ padding:.4rem .6rem;background:var(--background);border:1px solid var(--line);border-radius:4px;font-size:.72rem;
+ color:var(--muted);pointer-events:none;white-space:nowrap}
+.velocity .tip[hidden]{display:none}.velocity .tip b{color:var(--ink);text-align:right}
+.velocity .late{position:absolute;top:.2rem;right:1rem;margin:0;font-size:.72rem;color:var(--bad);pointer-events:none}
+.velocity[data-old] :is(canvas,.told .value){opacity:.55}
+.velocity .told{min-height:4.1rem}.velocity .parts-of{min-height:3.4rem;margin-top:.3rem}
+.velocity.bare :is(.told,.parts-of){display:none}.st-key-velocity-chart{min-height:32rem}
 .heard{position:absolute!important;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap;
  margin:0}
-.stElementContainer:has(.heard){position:absolute;width:1px;height:1px;overflow:hidden}
+.stElementContainer:has(>[data-testid=stHtml] .heard){position:absolute;width:1px;height:1px;overflow:hidden}
 .figures{gap:.5rem 1.9rem}.figures .value small{display:block;font:400 .68rem/1.35 var(--mono);white-space:nowrap}
 .figures .value small.unit{display:inline}
 .split .bar{display:flex;height:8px;margin:.45rem 0 .4rem;border-radius:2px;overflow:hidden;gap:1px;
@@ -87,7 +101,7 @@ body{color-scheme:MODE}
  align-items:start}
 .st-key-matrix>*{width:auto!important;min-width:0}
 .st-key-matrix td,.st-key-matrix th{padding:.4rem .35rem}.st-key-matrix td:first-child{white-space:nowrap}
-.world{position:relative;margin-top:.5rem}.world>img{display:block;width:100%}
+.world{position:relative;margin-top:.5rem}LAND
 .world .mark{position:absolute;width:0;height:0}
 .world .mark i{position:absolute;width:var(--size);height:var(--size);transform:translate(-50%,-50%);border-radius:50%;
  background:color-mix(in srgb,var(--effect) 30%,transparent);border:1.5px solid var(--effect-text)}
@@ -131,8 +145,8 @@ body{color-scheme:MODE}
 .dots{display:flex;gap:.5rem;margin-top:1.2rem}.dots i{width:2.2rem;height:4px;background:var(--line)}
 .dots i.on{background:var(--effect)}
 .st-key-main [data-testid=stColumn]>[data-testid=stVerticalBlock]{height:100%}
-.st-key-main [data-testid=stColumn]>[data-testid=stVerticalBlock]>[data-testid=stLayoutWrapper]:last-child{
- flex:1 1 auto}
+.st-key-main [data-testid=stColumn]>[data-testid=stVerticalBlock]
+ >[data-testid=stLayoutWrapper]:last-child{flex:1 1 auto}
 .st-key-main [data-testid=stColumn]
  :is(.st-key-log,.st-key-hero,.st-key-regions,.st-key-evidence,[class*=st-key-panel-]){
  flex:1 1 auto}

@@ -37,7 +37,16 @@ def land_image(mode: str) -> str:
     return f"data:image/svg+xml,{quote(drawing)}"
 
 
-def world(look: Look, mode: str) -> str:
+@cache
+def land_style(mode: str) -> str:
+    """Write the land below the marks as a style, sent once and not with every move of a mark."""
+    height = (NORTH - SOUTH) / STEP + 1
+    return (
+        f'.world{{aspect-ratio:{360 / STEP:g}/{height:g};background:url("{land_image(mode)}") center/100% no-repeat}}'
+    )
+
+
+def world(look: Look) -> str:
     """Write the map: a mark for every region whose name says where it lies, its size by traffic."""
     known = [(row, place(str(row["region"]))) for row in look.regions.to_dict("records")]
     there = sorted(((at, row) for row, at in known if at is not None), key=lambda pair: pair[0].longitude)
@@ -47,7 +56,7 @@ def world(look: Look, mode: str) -> str:
     away = f"<br>not on the map, for their names do not say where: {escape(', '.join(unknown))}" if unknown else ""
     alt = "; ".join(_said(row) for row in look.regions.to_dict("records"))
     return (
-        f'<div class="ec world" role="img" aria-label="{escape(alt)}"><img alt="" src="{land_image(mode)}">'
+        f'<div class="ec world" role="img" aria-label="{escape(alt)}">'
         f'{"".join(marks)}</div><div class="ec"><p class="from">● exposed ○ control, size by traffic · '
         f"{SOURCE}{away}</p></div>"
     )

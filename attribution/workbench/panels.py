@@ -77,16 +77,21 @@ def event_header(look: Look, *, waiting: int = 0, past: bool = False) -> str:
     calls = (
         f'<b class="{"bad" if waiting else "muted"}">{"▲ " * bool(waiting)}{waiting} ALERT{"S" * (waiting != 1)}</b>'
     )
-    old = ' data-old="yes"' if look.state in OLD or look.model_state in OLD else ""
+    stale = ' data-old="yes"' if old(look) else ""
     state = '<b class="effect">◀ PAST</b>' if past else _state(look.state)
     return (
-        f'<header class="ec event"{old}><h1>{escape(event.advertiser)} · {escape(event.title)}'
+        f'<header class="ec event"{stale}><h1>{escape(event.advertiser)} · {escape(event.title)}'
         f"<span>LIVE_ENGINE v{__version__}</span></h1>"
         "<div "
         f'class="status"><span>{state}</span><span>{_sync(look.metrics)}</span><span>{_clock(look.clock_sd)}</span>'
         f"<span>{model}</span><span>{locked} · {calls}</span>"
         f"<span><b>{look.now:%H:%M:%S}</b> UTC</span></div></header>"
     )
+
+
+def old(look: Look) -> bool:
+    """Say whether the figures are older than they should be: the feed or the model stands still, against its plan."""
+    return look.state in OLD or look.model_state in OLD
 
 
 def _clock(sd: float) -> str:

@@ -129,7 +129,6 @@ SHEET = """
 .stApp [data-testid=stBaseButton-primary]{background:#FFD21F;border-color:#FFD21F;color:#14181D}
 @media(max-width:1180px){
  .kpis{grid-template-columns:repeat(3,minmax(0,1fr))}.kpi:last-child{grid-column:span 2}
- .st-key-main>[data-testid=stLayoutWrapper]>[data-testid=stHorizontalBlock],
  .st-key-main [data-testid=stHorizontalBlock]:has(>[data-testid=stColumn]){flex-wrap:wrap}
  .st-key-main [data-testid=stColumn]{min-width:100%}
  .ec ul.log{height:13rem}

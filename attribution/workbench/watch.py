@@ -7,33 +7,44 @@ import math
 import threading
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
 
 import attribution as at
-from attribution import health, planning
+from attribution import planning
 from attribution.figures import figure, interval
 from attribution.stream.engine import Engine, Metrics, Snapshot
 from attribution.stream.feeds import no_table
 from attribution.stream.lags import Timed
 from attribution.stream.notices import LogEntry
 from attribution.stream.vault import Vault
+from attribution.workbench import strokes
+from attribution.workbench.analyst import Question, analyst
 from attribution.workbench.look import Answer, Look, Past, Revealed, look
-from attribution.workbench.sight import current, windows
+from attribution.workbench.pulse import Pulse
+from attribution.workbench.sight import windows
 from attribution.workbench.tape import Tape
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from attribution.workbench.event import View
+
+Made = TypeVar("Made")
 
 TICK_S = 2.0
 """The model looks this often, while there is something new: every two seconds, as its evidence does."""
 IDLE_S = 90.0
 """Nobody has looked for so long: the model rests until somebody does."""
-MOMENT_S = 0.4
-"""Pages that ask within so many seconds share one look."""
+APART_S, REST_S = 0.5, 5.0
+"""Looks are made at least so many seconds apart; and of an event that is over, no oftener than that."""
+FRESH_S = 2.0
+"""A look that is younger is shown as it is: no page waits for one."""
 KEPT_S = 30.0
 """Past figures are kept so long, for METRIC_STABLE."""
+HELD = 24
+"""So much of what was made for all sessions is kept."""
 SILENT_S = 10.0
 """A live feed from which nothing has come for so long is called SILENT."""
 CLOCK_S = 1.0
@@ -70,9 +81,13 @@ class Watch:
         self._planning = threading.Lock()
         self._shown: Look | None = None
         self._shown_at = 0.0
+        self._held: dict[tuple[str, int], tuple[object, Any]] = {}
+        self.pulse = Pulse()
         self._version, self._moved = -1, time.monotonic()
+        analyst().begin()
         self._begin()
         threading.Thread(target=self._loop, name=f"model-{view.event}-{view.seed}", daemon=True).start()
+        threading.Thread(target=self._beats, name=f"beat-{view.event}-{view.seed}", daemon=True).start()
 
     @property
     def simulated(self) -> bool:
@@ -85,10 +100,35 @@ class Watch:
         return str(self._source.event.title)
 
     def look(self) -> Look:
-        """Return what a page shows now, and keep the model awake; made once for all who look within a moment."""
+        """Return what a page shows now, and keep the model awake; made once a second for all who look."""
         self._seen = time.monotonic()
         self._wanted.set()
-        return self._make()
+        shown = self._shown
+        return shown if shown is not None and time.monotonic() - self._shown_at < FRESH_S else self._make(FRESH_S)
+
+    def once(self, name: str, source: object, make: Callable[[], Made]) -> Made:
+        """Return what is made of a look or of an analysis, made once for all sessions that see it.
+
+        Parameters
+        ----------
+        name
+            Of what is made.
+        source
+            Of what it is made; the same object is made something of but once, while it is among the latest.
+        make
+            Makes it.
+        """
+        held = self._held.get((name, id(source)))
+        if held is None:
+            held = self._held[name, id(source)] = source, make()
+            while len(self._held) > HELD:
+                self._held.pop(next(iter(self._held)), None)
+        return held[1]
+
+    def drawing(self) -> dict[str, Any]:
+        """Return what the velocity chart draws of the look that is shown now; the same object while it is the same."""
+        shown = self.look()
+        return self.once("velocity", shown, lambda: strokes.drawing(shown))
 
     def lock_plan(self) -> planning.Plan:
         """Lock settings and schedule as they stand; what is analysed later is held against it.
@@ -121,6 +161,7 @@ class Watch:
     def close(self) -> None:
         """Stop the feed and the model."""
         self._closed.set()
+        self.pulse.end()
         self._wanted.set()
         if self._engine is not None:
             self._engine.close()
@@ -144,10 +185,11 @@ class Watch:
             self._engine = Engine(timed, keep=self.vault.keep)
             self._engine.start()
 
-    def _make(self) -> Look:
+    def _make(self, age_s: float) -> Look:
+        """Make a look, unless there is one that is younger."""
         with self._lock:
             now = time.monotonic()
-            if self._shown is None or now - self._shown_at > MOMENT_S:
+            if self._shown is None or now - self._shown_at >= age_s:
                 settings, lags = self.view.settings, self._feed.lags()
                 self._shown = look(self._source.event, settings, self.snapshot(), self.answer, lags)
                 self._shown_at = now
@@ -163,8 +205,33 @@ class Watch:
             begun_at = time.monotonic()
             self._begin()
             self._look()
-            self._make()
             self._closed.wait(max(0.1, TICK_S - (time.monotonic() - begun_at)))
+
+    def _beats(self) -> None:
+        """Make a look of every second, and tell every tick of the engine to those who listen."""
+        ticks, told = 0, None
+        while not self._closed.is_set():
+            self._wanted.wait()
+            engine = self._engine
+            if engine is None:
+                self._closed.wait(1.0)
+            else:
+                ticks = engine.wait(ticks, 1.0)
+            if self._due(told):
+                told = self.answer
+                self._make(APART_S)
+            if self.pulse.readers:
+                drawing = self.drawing()
+                at = drawing["at"] if engine is None else engine.moment.value // 1_000_000
+                self.pulse.strike(drawing, {"at": at})
+
+    def _due(self, told: Answer | None) -> bool:
+        """Whether there is something that the look which is shown does not say; ``told`` is the answer it was of."""
+        shown, age = self._shown, time.monotonic() - self._shown_at
+        if shown is None or age >= (REST_S if shown.state == "ENDED" else 1.0):
+            return True
+        later = self._engine is not None and self._engine.moment.floor("s") > shown.now
+        return age >= APART_S and (later or told is not self.answer)
 
     def _look(self) -> None:
         now = self.snapshot()
@@ -177,17 +244,15 @@ class Watch:
         tables = {name: getattr(now, name) for name in ("social", "audience", "context")}
         given = {name: None if table.empty else table for name, table in tables.items()}
         try:
-            result = at.analyze(now.counts, now.airings, self.view.settings, plan=self.answer.plan, **given)
+            found = analyst().ask(Question(now.counts, now.airings, self.view.settings, self.answer.plan, given))
         except Exception as error:  # whatever stops the model must reach the page, not end the thread
             self.answer = stopped(self.answer, now.now, str(error))
             return
         with self._planning:
-            known = follow(self.answer, result, self._source.truth)
-            row = current(result)
-            found = health.parts(result, now.counts, None if row is None else row["airing"])
-            self.answer = replace(known, seconds=time.monotonic() - asked, health=found)
+            known = follow(self.answer, found.result, self._source.truth)
+            self.answer = replace(known, seconds=time.monotonic() - asked, health=found.parts)
         if last is None:
-            freeze()  # the model is loaded now, and warm
+            freeze()  # the pages are loaded now
 
 
 def nothing_yet(tables: dict[str, pd.DataFrame]) -> Snapshot:

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import urlopen
@@ -24,6 +25,9 @@ QUIET = (
 # Streamlit looks for its own routes below a deep link first, and takes the root where that answers 404.
 PROBES = re.compile(r"/(?:data|record|stream|tune|evidence|airings|compare|plan)/_stcore/(health|host-config)$")
 
+PATIENT = 240_000
+"""Milliseconds for what a page works out in the background, also on a busy machine."""
+
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: neither chromium nor google-chrome is installed"),
@@ -33,26 +37,34 @@ pytestmark = [
 @pytest.fixture
 def address(tmp_path):
     """Start a server that nobody has visited yet."""
+    with serving(tmp_path) as (url, _):
+        yield url
+
+
+@contextmanager
+def serving(folder: Path):
+    """Yield the address of a server and its process, and end it."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
-    with (tmp_path / "log").open("w") as log:
+    with (folder / "log").open("w") as log:
         server = subprocess.Popen(
             [*command, "--server.address", "127.0.0.1"],
             cwd=ROOT,
-            env=os.environ | {"TMPDIR": str(tmp_path)},
+            env=os.environ | {"TMPDIR": str(folder)},
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
         try:
             wait_for(port, server)
-            yield f"http://127.0.0.1:{port}"
+            yield f"http://127.0.0.1:{port}", server
         finally:
-            os.killpg(server.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.killpg(server.pid, signal.SIGKILL)
             server.wait()
-    assert "Traceback" not in (tmp_path / "log").read_text()
+    assert "Traceback" not in (folder / "log").read_text()
 
 
 def wait_for(port: int, server: subprocess.Popen) -> None:
@@ -115,7 +127,7 @@ def test_the_live_page_counts_down_and_answers(address, page):
     assert "is not yet on air" in bar.inner_text()
     assert re.search(r"\d:\d\d", page.locator(".kpi").first.inner_text())
     assert "STREAM_SYNC" in page.locator(".event").inner_text()
-    page.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg").first.wait_for()
+    page.wait_for_function("document.querySelector('.velocity').dataset.painted > 0")
     clock = page.locator(".event .status b").last
     before = clock.inner_text()
     page.wait_for_function("b => [...document.querySelectorAll('.event .status b')].pop().innerText !== b", arg=before)
@@ -143,6 +155,68 @@ def test_time_is_stopped_and_the_same_moment_is_found_again_in_another_depth(add
     assert page.locator(".st-key-kpis").inner_text() == cards
     page.set_viewport_size({"width": 420, "height": 900})
     quiet(page)
+
+
+PAINTS = """() => {
+  const chart = document.querySelector(".velocity"), seen = (window.beats ??= new Set());
+  new MutationObserver(() => seen.add(chart.dataset.beat)).observe(chart, {attributes: true});
+}"""
+ENOUGH = """() => {
+  const now = {at: Number(document.querySelector(".velocity").dataset.at), seen: window.beats.size};
+  const last = (window.begun ??= now), seconds = (now.at - last.at) / 1000;
+  if (seconds < 5) return false;
+  window.begun = now;
+  return (now.seen - last.seen) / seconds > 5;
+}"""
+"""Whether in some five seconds of the event more than five ticks a second were painted, each of them another."""
+
+
+def test_the_velocity_chart_is_pushed_and_stands_still_in_the_past(address, page):
+    page.goto(address)
+    page.get_by_text("CAUSAL_ANALYSIS::ACTIVE").wait_for()
+    page.wait_for_function("document.querySelector('.velocity').dataset.beat > 0")
+    page.evaluate(PAINTS)
+    page.wait_for_function(ENOUGH, timeout=PATIENT)
+    chart = page.locator(".velocity")
+    page.locator(".cursor").focus()
+    page.keyboard.press("ArrowLeft")
+    page.locator(".velocity .tip", has_text="observed").wait_for()
+    assert "observed" in (page.locator(".cursor").get_attribute("aria-valuetext") or "")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Stop time").click()
+    page.get_by_text("◀ PAST").wait_for()
+    page.wait_for_timeout(1500)
+    stood = chart.get_attribute("data-at")
+    words = page.locator(".velocity .told").inner_text()
+    page.wait_for_timeout(2500)
+    assert chart.get_attribute("data-at") == stood
+    assert page.locator(".velocity .told").inner_text() == words
+    page.get_by_role("button", name="Back to live").click()
+    page.wait_for_function("at => document.querySelector('.velocity').dataset.at > at", arg=stood)
+    page.get_by_role("button", name="Present").click()
+    page.wait_for_function("document.querySelectorAll('.st-key-story .velocity[data-painted]').length == 1")
+    quiet(page)
+
+
+def test_without_the_push_the_chart_moves_with_its_page(address, page):
+    page.route("**/live/beat/**", lambda route: route.fulfill(status=404))
+    page.goto(address)
+    chart = page.locator(".velocity[data-painted]")
+    chart.wait_for()
+    before = chart.get_attribute("data-at")
+    page.wait_for_function("at => document.querySelector('.velocity').dataset.at > at", arg=before)
+    assert chart.get_attribute("data-beat") is None
+    page.heard["errors"] = [said for said in page.heard["errors"] if "404" not in said]
+    quiet(page)
+
+
+def test_a_server_stops_at_once_while_charts_listen(page, tmp_path):
+    with serving(tmp_path) as (url, server):
+        page.goto(url)
+        page.wait_for_function("document.querySelector('.velocity')?.dataset.beat > 0")
+        os.kill(server.pid, signal.SIGINT)
+        server.wait(timeout=60)
+        page.locator(".velocity[data-old] .late", has_text="as of").wait_for()
 
 
 @pytest.mark.parametrize("width", [420, 900, 1600])
@@ -193,8 +267,6 @@ def test_the_tune_page_fits_a_narrow_screen(address, page):
 
 
 KNOWN = "window=60s&response_peak=10s&response_peak_logsd=0.2"
-PATIENT = 240_000
-"""Milliseconds for what a page works out in the background, also on a busy machine."""
 
 
 def test_an_answer_is_taken_apart_and_compared(address, page):

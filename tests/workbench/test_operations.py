@@ -117,7 +117,7 @@ def test_what_a_feed_types_is_text_in_every_panel(maker, waiting):
     now = replace(waiting, result=replace(hostile, shares=shares), row=row, regions=regions)
     now = replace(now, log=[entry("ALERT", HOSTILE), entry(HOSTILE, HOSTILE)])
     pages = {
-        "map": matrix.world(now, "dark"), "regions": matrix.regions(now), "shares": matrix.shares(now, "channel"),
+        "map": matrix.world(now), "regions": matrix.regions(now), "shares": matrix.shares(now, "channel"),
         "deployment": integrity.deployment(now), "alerts": integrity.alerts_html(integrity.alerts(now)),
         "log": panels.log(now.log, 2), "path": panels.path_words(now),
     }  # fmt: skip
@@ -128,7 +128,7 @@ def test_what_a_feed_types_is_text_in_every_panel(maker, waiting):
 
 def test_a_region_without_a_known_place_is_named_beside_the_map(waiting):
     regions = pd.concat([waiting.regions] * 2).assign(region=["north", "us-east"])
-    page = matrix.world(replace(waiting, regions=regions), "dark")
+    page = matrix.world(replace(waiting, regions=regions))
     assert "where: north" in page
     assert page.count('class="mark') == 1
     assert place("US_West") is not None

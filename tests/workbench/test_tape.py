@@ -28,7 +28,7 @@ def shown(now) -> list:
     html = [
         panels.verdict_bar(now), panels.event_header(now), panels.chart_words(now), panels.path_note(now),
         *cards.cards(now).values(), cards.hero_figures(now), cards.split(now), panels.log(now.log, len(now.log)),
-        matrix.world(now, "dark"), matrix.regions(now), matrix.shares(now, "channel"), matrix.shares(now, "device"),
+        matrix.world(now), matrix.regions(now), matrix.shares(now, "channel"), matrix.shares(now, "device"),
         integrity.integrity(now), integrity.deployment(now), integrity.plan_html(now),
         integrity.alerts_html(integrity.alerts(now)), analyse.answer(now), analyse.evidence(now.verdict),
         analyse.worlds(now), *(analyse.screen(now, number) for number in range(5)), because.protocol(now),
