@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from attribution.logs import read_events
     from attribution.readers import read_audience, read_counts, read_social
     from attribution.reports import Report, report
+    from attribution.saved import load
     from attribution.settings import Settings
     from attribution.tables import Finding, ReadError
     from attribution.verdict import Verdict
@@ -46,6 +47,7 @@ __all__ = [
     "World",
     "analyze",
     "charts",
+    "load",
     "preflight",
     "read_airings",
     "read_audience",
@@ -67,6 +69,7 @@ _HOMES = {
     "logs": ("read_events",),
     "readers": ("read_audience", "read_counts", "read_social"),
     "reports": ("Report", "report"),
+    "saved": ("load",),
     "settings": ("Settings",),
     "tables": ("Finding", "ReadError"),
     "verdict": ("Verdict",),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -119,7 +119,7 @@ class Analysis:
     airings, settings, fingerprint, version, as_of
         The airings as analysed, the choices, a hash over data, settings and version, the version, the end of the data.
     given
-        What it was made from: data, feeds, and the fast fits.
+        What it was made from: data, feeds, the locked plan, and the fast fits.
     """
 
     table: pd.DataFrame
@@ -259,7 +259,7 @@ def analyze(
         fingerprint=fingerprint(counts, airings, settings, feeds),
         version=attribution.__version__,
         as_of=counts.end if known else cast("pd.Timestamp", pd.NaT),
-        given=Given(counts=counts, feeds=feeds, choices=choices, fits=fits),
+        given=Given(counts=counts, feeds=feeds, choices=choices, plan=plan, fitted=partial(tuple, fits)),
     )
 
 
@@ -338,7 +338,7 @@ def _with_pairs(found: Answer, pairs: pd.DataFrame, regional: pd.DataFrame) -> A
     name = found.row["airing"]
     mine = pairs[(pairs["airing"] == name) | (pairs["other"] == name)]
     said = [
-        f"{row.airing} and {row.other} cannot be told apart (correlation {row.correlation:.2f}); together they brought "
+        f"{row.airing} and {row.other} cannot be told apart (correlation {row.correlation:.2f}); their sum is "
         f"{signed(row.incremental)} conversions ({signed(row.lower)} to {signed(row.upper)})."
         for row in mine.itertuples()
     ]

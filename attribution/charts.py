@@ -70,6 +70,14 @@ def velocity(
     ValueError
         When the region or airing is not in the data; the valid ones are listed.
     """
+    table = shown_bins(result, region=region, airing=airing)
+    unit = rate_unit(table["width_s"])
+    chart = _velocity_layers(mode, unit, key=key)
+    return _with_data(chart, velocity_frames(table, result.airings, unit=unit), mode)
+
+
+def shown_bins(result: Analysis, *, region: str | None = None, airing: str | None = None) -> pd.DataFrame:
+    """Return the bins that the velocity chart draws; see :func:`velocity`."""
     table = drawn(result)
     if region is not None:
         regions = sorted(set(result.series["region"]))
@@ -84,10 +92,7 @@ def velocity(
         start = result.table.loc[result.table["airing"] == known_airing(result, airing), "start"]
         nearest = np.abs(table["time"].to_numpy() - start.to_numpy()[0]).argmin()
         table = table[table["group"] == table["group"].to_numpy()[nearest]]
-    table = near(table, result.table["start"])
-    unit = rate_unit(table["width_s"])
-    chart = _velocity_layers(mode, unit, key=key)
-    return _with_data(chart, velocity_frames(table, result.airings, unit=unit), mode)
+    return near(table, result.table["start"])
 
 
 def evidence(result: Analysis, *, mode: str = "light") -> Layers:
@@ -178,9 +183,9 @@ def signed(value: float) -> str:
 
 
 @cache
-def velocity_spec(mode: str, unit: tuple[str, float] = ("s", 1.0)) -> dict[str, Any]:
+def velocity_spec(mode: str, unit: tuple[str, float] = ("s", 1.0), *, key: bool = False) -> dict[str, Any]:
     """Compile the velocity chart once per mode and unit; its data sets are what :func:`velocity_frames` returns."""
-    chart = _velocity_layers(mode, unit, key=False).properties(width="container", height=330)
+    chart = _velocity_layers(mode, unit, key=key).properties(width="container", height=330)
     return _configured(chart, mode).to_dict()
 
 

@@ -62,6 +62,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+REPORTS = (
+    "Write the report, in the form that the ending names: .html (one file that opens offline), .pdf, .md, .json (read "
+    "back by at.load), .zip (tables, figures, the data and a notebook that answers anew); may be repeated."
+)
+
 app.command(epilog=EXIT_CODES)(live)
 
 plans = typer.Typer(help="The plan: lock it before the airing, show it, compare two.", no_args_is_help=True)
@@ -85,14 +90,10 @@ def analyze(
     width: Width = None,
     kind: Kind = None,
     plan: Annotated[Path | None, typer.Option(help="The locked plan: the answer says whether it was kept.")] = None,
-    report: Annotated[Path | None, typer.Option(help="Write the report: one HTML file that opens offline.")] = None,
-    notebook: Annotated[
-        Path | None, typer.Option(help="Write a zip: the data, and a notebook that answers anew.")
-    ] = None,
+    report: Annotated[list[Path] | None, typer.Option(help=REPORTS)] = None,
     json_file: JsonFile = None,
 ) -> None:
     """Answer for every airing whether it caused these conversions."""
-    from attribution.handover import pack
     from attribution.planning import Plan
 
     with one_sentence():
@@ -109,11 +110,9 @@ def analyze(
         result = at.analyze(counts, log, choices, **given)
         if json_file is not None:
             write_json(as_json(result), json_file)
-        if report is not None:
-            remark(f"report: {at.report(result).save(report)}")
-        if notebook is not None:
-            notebook.write_bytes(pack(result, counts, **given))
-            remark(f"notebook: {notebook}")
+        written = at.report(result)
+        for path in report or ():
+            remark(f"report: {written.save(path)}")
         if json_file != Path("-"):
             show(result)
 

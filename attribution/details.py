@@ -1,4 +1,4 @@
-"""The tables beside the answer as HTML, where they have rows: gap, money, groups, pairs, bounds, the plan."""
+"""The tables beside the answer as HTML, where they have rows: regions, shares, gap, money, pairs, bounds, the plan."""
 
 from __future__ import annotations
 
@@ -37,6 +37,8 @@ def details(result: Analysis) -> dict[str, str]:
     """
     written = {
         WHOLE: _groups(result.groups),
+        "Regions": _regional(result.regional),
+        "Shares of the incremental": _shares(result.shares),
         "Causal gap": _gap(result.gap),
         "Money": _money(result.money, result.airings),
         "Airings that cannot be told apart": _together(result.together),
@@ -62,6 +64,41 @@ def _groups(groups: pd.DataFrame) -> str:
     ]
     said = "Each sum against the same schedule shifted to where it did not run: p is the share of shifts that reach it."
     return _table(("Group", "Airings", "Incremental", "Placebo p", "Verdict"), rows, said, most=len(rows))
+
+
+def _regional(regional: pd.DataFrame) -> str:
+    """Write what each region added in the airing's window."""
+    rows = [
+        (
+            f"{escape(str(row['region']))}<small>{escape(str(row['airing']))}</small>",
+            "ran there" if row["exposed"] else "spared",
+            figure(row["counterfactual"], "plain"),
+            *(
+                f"{figure(row[name], kind)}<small>{interval(row, name, kind)}</small>" if row["exposed"] else "—"
+                for name, kind in (("incremental", "count"), ("lift", "percent"))
+            ),
+        )
+        for row in regional.to_dict("records")
+    ]
+    said = "The regions share one response; a region that was spared shows what would have come anyway."
+    return _table(("Region", "The ad", "Without the ad", "Incremental", "Lift"), rows, said)
+
+
+def _shares(shares: pd.DataFrame) -> str:
+    """Write who brought the incremental, beside the mix of everything counted."""
+    if shares.empty:
+        return ""
+    known = shares[shares["category"] != "all"]
+    rows = [
+        (
+            escape(str(row["category"])) + f"<small>{escape(', '.join((row['dimension'], row['airing'])))}</small>",
+            f"{row['share']:.0%}<small>{row['lower']:.0%} to {row['upper']:.0%}</small>",
+            f"{row['raw']:.0%}",
+        )
+        for row in known.dropna(subset="share").to_dict("records")
+    ]
+    said = "Of what came beyond the counterfactual; beside it the mix of everything counted in the window."
+    return _table(("Category", "Share of the incremental", "Raw mix"), rows, said)
 
 
 def _gap(gap: pd.DataFrame) -> str:
@@ -146,3 +183,32 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], said: str, *, mo
         return ""
     left = f" The first {most} of {len(rows):,} stand here." if len(rows) > most else ""
     return f'{html_table(heads, rows[:most])}<p class="said muted">{escape(said)}{left}</p>'
+
+
+def provenance(result: Analysis) -> dict[str, str]:
+    """Say what an answer was made of, so that it can be made again: versions, hashes, seeds.
+
+    Parameters
+    ----------
+    result
+        What :func:`attribution.analyze` returned.
+
+    Returns
+    -------
+    dict
+        Name -> text, in the order of reading.
+    """
+    given = result.given
+    plan = None if given is None else given.plan
+    groups = max(int(result.total["group"].nunique()) if len(result.total) else 0, 1)
+    seeds = "0" if groups == 1 else f"0 to {groups - 1}"
+    hashed = {
+        "Answer": f"{result.fingerprint} (data, settings and version)",
+        "Data": "not kept" if given is None else f"{given.counts.fingerprint} (counts)",
+        "Plan": "none was locked" if plan is None else f"SHA-256 {plan.sha256 or 'none, a draft'}, {plan.locked_at}",
+        "Version": f"Event Command {result.version}",
+        "Seeds": f"{seeds} of the bands' draws, one a group of airings; everything else is exact",
+        "Data to": "no data" if result.as_of != result.as_of else f"{result.as_of:%Y-%m-%d %H:%M:%S} UTC",
+        "Intervals": f"{1 - result.alpha:.0%}",
+    }
+    return {name: text.removesuffix(", ") for name, text in hashed.items()}

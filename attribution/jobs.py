@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -11,15 +12,18 @@ from attribution.model.coordinates import problem
 from attribution.model.families import families
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
 
     from attribution.counts import Counts
     from attribution.model.fit import Fit
     from attribution.model.padded import Problem, Size
+    from attribution.planning import Plan
     from attribution.settings import Settings
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Given:
     """What an analysis was made from.
 
@@ -29,14 +33,22 @@ class Given:
         The data, as they were given; feeds by name (social, audience, context, exposures), None where absent.
     choices
         The settings with what the data decided (the clock).
-    fits
-        The fast fits, one a group of airings; none in a dense schedule, or where the brief's engine answered.
+    plan
+        What was locked before the airing; None where nothing was.
+    fitted
+        Gives the fast fits when they are first asked for: at hand after an analysis, made anew after reading one back.
     """
 
     counts: Counts
     feeds: dict[str, pd.DataFrame | None]
     choices: Settings
-    fits: tuple[Fit, ...]
+    plan: Plan | None = None
+    fitted: Callable[[], tuple[Fit, ...]] = field(repr=False)
+
+    @cached_property
+    def fits(self) -> tuple[Fit, ...]:
+        """The fast fits, one a group of airings; none in a dense schedule, or where the brief's engine answered."""
+        return self.fitted()
 
 
 class Group(NamedTuple):

@@ -18,6 +18,13 @@ FACES = (
     ("Inter", 600, "inter-latin-600-normal.woff2"),
 )
 """Family, weight, file: the latin subsets that lie in :data:`FONTS` beside their licences."""
+TYPEFACES = {
+    ("mono", False): "jetbrains-mono-400-normal.ttf",
+    ("mono", True): "jetbrains-mono-600-normal.ttf",
+    ("prose", False): "inter-400-normal.ttf",
+    ("prose", True): "inter-600-normal.ttf",
+}
+"""(Family, bold) -> the same faces as TrueType, for print: latin, greek, cyrillic, vietnamese; no hints."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,14 +92,46 @@ PALETTES = {
 }
 
 
+DRAWN = Palette(
+    background="#F00001",
+    panel="#F00002",
+    line="#F00003",
+    ink="#F00004",
+    muted="#F00005",
+    observed="#F00006",
+    effect="#F00007",
+    effect_text="#F00008",
+    counterfactual="#F00009",
+    good="#F0000A",
+    bad="#F0000B",
+)
+"""No colours but names of them: what is drawn in these is coloured afterwards, by :func:`coloured`."""
+
+
+def coloured(drawing: str, mode: str) -> str:
+    """Give a drawing that was made in ``"drawn"`` the colours of a mode; ``"adaptive"`` takes the page's own.
+
+    Examples
+    --------
+    >>> [coloured('fill="#F00004"', mode) for mode in ("light", "adaptive")]
+    ['fill="#14181D"', 'fill="var(--ink)"']
+    """
+    for name in Palette.__dataclass_fields__:
+        colour = f"var(--{name.replace('_', '-')})" if mode == "adaptive" else getattr(palette(mode), name)
+        drawing = drawing.replace(getattr(DRAWN, name), colour)
+    return drawing
+
+
 def palette(mode: str) -> Palette:
-    """Return the colours of ``"dark"`` or ``"light"``.
+    """Return the colours of ``"dark"`` or ``"light"``; of ``"drawn"``, what stands in their places.
 
     Examples
     --------
     >>> palette("dark").effect
     '#FFD21F'
     """
+    if mode == "drawn":
+        return DRAWN
     if mode not in PALETTES:
         raise ValueError(f"mode is {mode!r}; choose one of {', '.join(PALETTES)}")
     return PALETTES[mode]

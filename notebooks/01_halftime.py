@@ -27,7 +27,6 @@ import pandas as pd
 from IPython.display import Markdown, display
 
 import attribution as at
-from attribution.handover import pack
 from attribution.verdict import RUNGS
 from attribution.worlds import write_world
 
@@ -189,8 +188,7 @@ Markdown(
 
 # %%
 report = at.report(result).save(folder / "halftime.html")
-parcel = folder / "halftime.zip"
-parcel.write_bytes(pack(result, counts, **feeds))
+parcel = at.report(result).save(folder / "halftime.zip")
 Markdown(
     f"Written: `{report.name}` ({report.stat().st_size / 1024:,.0f} kB) and `{parcel.name}` "
     f"({parcel.stat().st_size / 1024:,.0f} kB), both of the answer with the fingerprint `{result.fingerprint}`."

@@ -49,9 +49,10 @@ def full(made):
 
 
 def test_only_what_has_rows_is_written(made, full):
-    assert details(made) == {}
+    assert list(details(made)) == ["Regions"]
     assert list(details(full)) == [
         WHOLE,
+        "Regions",
         "Causal gap",
         "Money",
         "Airings that cannot be told apart",

@@ -12,8 +12,8 @@ import attribution as at
 
 NAMES = [
     *("SCENARIOS", "Analysis", "Counts", "EventBatch", "Finding", "Kernel", "ReadError", "Report", "Scenario"),
-    *("Settings", "Truth", "Verdict", "World", "analyze", "charts", "preflight", "read_airings", "read_audience"),
-    *("read_context", "read_counts", "read_events", "read_social", "report", "simulate"),
+    *("Settings", "Truth", "Verdict", "World", "analyze", "charts", "load", "preflight", "read_airings"),
+    *("read_audience", "read_context", "read_counts", "read_events", "read_social", "report", "simulate"),
 ]
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import io
 import zipfile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import streamlit as st
 
 from attribution.figures import html_table
-from attribution.handover import pack
-from attribution.reports import report
+from attribution.reports import Report, report
+from attribution.tabled import csv_text, tables_csv
 from attribution.workbench import integrity, panels, seat
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 KINDS = ("TV_DETECTION", "INGEST_SPIKE", "ATTR_LINK", "MODEL_UPDATE", "ALERT", "PLAN_LOCK")
 """Kinds of lines in the log."""
-TABLES = ("table", "total", "series", "regional", "evidence", "shares", "kernel", "gap", "money", "reasons")
-"""Tables of an analysis that an export holds, a file each."""
 LOG = "live-log"
 
 
@@ -49,9 +47,8 @@ def matching(log: list[LogEntry], kinds: list[str], text: str) -> list[LogEntry]
 
 def log_csv(log: list[LogEntry]) -> str:
     """Write lines of the log as CSV; no cell begins like a formula."""
-    safe = [f"'{e.text}" if e.text[:1] in "=+-@\t" else e.text for e in log]
-    frame = pd.DataFrame({"time": [e.time.isoformat() for e in log], "kind": [e.kind for e in log], "text": safe})
-    return frame.to_csv(index=False)
+    rows = [(e.time.isoformat(), e.kind, e.text) for e in log]
+    return csv_text(pd.DataFrame(rows, columns=["time", "kind", "text"]))
 
 
 def telemetry(feed: Watch) -> None:
@@ -139,28 +136,26 @@ def _save(
 
 def document(now: Look) -> bytes:
     """Make the report of a moment."""
-    if now.result is None:
-        return b""
-    return report(now.result, title=f"{now.event.advertiser} · {now.event.title}").html.encode()
+    return b"" if now.result is None else _reported(now).html.encode()
 
 
 def notebook(now: Look) -> bytes:
     """Make the archive with the data and a notebook that reproduces the answer; empty without them."""
-    if now.result is None or now.result.given is None:
-        return b""
-    given = now.result.given
-    feeds: dict[str, Any] = dict(given.feeds)
-    return pack(now.result, given.counts, plan=now.plan, **feeds)
+    return b"" if now.result is None or now.result.given is None else _reported(now).zip
+
+
+def _reported(now: Look) -> Report:
+    return report(now.result, title=f"{now.event.advertiser} · {now.event.title}")  # pyright: ignore[reportArgumentType]
 
 
 def bundle(now: Look) -> bytes:
-    """Make a zip of the answer's tables, a CSV each, and of the log."""
+    """Make a zip of the answer's tables, a CSV each with a data dictionary, and of the log."""
+    files = {"telemetry.csv": log_csv(now.log), "regions.csv": csv_text(now.regions)}
+    files |= {} if now.result is None else tables_csv(now.result)
     held = io.BytesIO()
     with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("telemetry.csv", log_csv(now.log))
-        archive.writestr("regions.csv", now.regions.to_csv(index=False))
-        for name in TABLES if now.result is not None else ():
-            archive.writestr(f"{name}.csv", getattr(now.result, name).to_csv(index=False))
+        for name, text in files.items():
+            archive.writestr(name, text)
     return held.getvalue()
 
 

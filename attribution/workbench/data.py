@@ -13,7 +13,8 @@ import streamlit as st
 import attribution as at
 from attribution import charts, plotted
 from attribution.details import WHOLE, details
-from attribution.reports import cases_html, explanation, findings_html, reason, report, table_html
+from attribution.reports import report
+from attribution.sheets import cases_html, explanation, findings_html, reason, table_html
 from attribution.workbench import desk, panels, tune_controls
 from attribution.workbench.shell import ROOT, mode, plain_markdown
 from attribution.workbench.tune_view import FILES, TuneView

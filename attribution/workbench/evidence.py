@@ -12,7 +12,7 @@ from attribution.lab import Lab, placebo_bins, placebo_lab
 from attribution.leftout import hangs_on, leave_one_out
 from attribution.model.windows import window_seconds
 from attribution.moves import NAMES, tornado
-from attribution.reports import reason
+from attribution.sheets import reason
 from attribution.workbench import bench, panels, tune_panels
 from attribution.workbench import evidence_panels as written
 from attribution.workbench.evidence_style import SHEET

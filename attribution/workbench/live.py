@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import streamlit as st
 
 from attribution import charts, plotted
-from attribution.reports import explanation
+from attribution.sheets import explanation
 from attribution.workbench import actions, analyse, because, cards, integrity, matrix, panels, seat, transport
 from attribution.workbench.event import View, view
 from attribution.workbench.hero import begin, hero

@@ -10,7 +10,7 @@ import pandas as pd
 
 import attribution as at
 from attribution import health
-from attribution.reports import reason
+from attribution.sheets import reason
 from attribution.workbench import sight
 
 if TYPE_CHECKING:

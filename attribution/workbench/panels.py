@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from attribution import __version__
 from attribution.figures import figure, interval
 from attribution.plotted import SMOOTHED_S
-from attribution.reports import mark
+from attribution.sheets import mark
 from attribution.verdict import CLAIMS, RUNGS
 
 if TYPE_CHECKING:
