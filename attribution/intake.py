@@ -21,7 +21,17 @@ MAX_CELLS = 60_000_000
 MAX_REGIONS = 5000
 SOME = 1000
 """Rows without a time that are looked at for a total."""
-CONVERSIONS = ("conversion", "conversions", "purchase", "order", "orders", "transaction", "generate_lead", "sign_up")
+CONVERSIONS = (
+    "conversion",
+    "conversions",
+    "purchase",
+    "order",
+    "orders",
+    "transaction",
+    "generate_lead",
+    "sign_up",
+    *("order completed", "checkout_completed", "af_purchase", "install", "installs"),
+)
 """Kinds taken for the outcome, the first that a file holds, where the caller names none."""
 
 
