@@ -105,8 +105,14 @@ def read_exposures(
     )
     frame["airing"] = _clusters(frame, ledger) if airings is None else _belonging(frame, airings)
     lost = frame["airing"].isna()
-    ledger.drop(frame["row"].to_numpy()[lost], column=found.get("airing", found["time"]), values=frame["time"][lost],
-                reason="belongs to no airing", mend="left out", harm="these viewers' responses count as none")  # fmt: skip
+    ledger.drop(
+        frame["row"].to_numpy()[lost],
+        column=found.get("airing", found["time"]),
+        values=frame["time"][lost],
+        reason="belongs to no airing",
+        mend="left out",
+        harm="these viewers' responses count as none",
+    )
     summed = frame[~lost].groupby(["time", "region", "airing"], as_index=False)["exposures"].sum()
     summed.attrs = {"findings": list(ledger.findings()), "mapping": dict(ledger.mapping)}
     return normalise(summed.sort_values(["time", "region", "airing"], ignore_index=True), "exposures")

@@ -112,7 +112,7 @@ def read_scte35(
     >>> read_scte35(log)[["start", "uncertainty_s"]].iloc[0].tolist()
     [Timestamp('2026-02-08 20:41:07.999089+0000', tz='UTC'), np.float64(0.04)]
     """
-    if not isinstance(data, pd.DataFrame) and _is_stream(Path(data)):
+    if not isinstance(data, pd.DataFrame) and is_stream(Path(data)):
         ledger = Ledger(Path(data).name, "marker")
         found = _from_stream(Path(data), start, ledger)
     else:
@@ -130,7 +130,7 @@ def read_scte35(
     return _frame(_breaks(_markers(found, ledger), ledger), ledger)
 
 
-def _is_stream(path: Path) -> bool:
+def is_stream(path: Path) -> bool:
     """Whether a file is a transport stream: its packets of 188 bytes begin with 0x47."""
     try:
         with path.open("rb") as file:
