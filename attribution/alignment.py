@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy.fft import irfft, next_fast_len, rfft
+from scipy.fft import next_fast_len
 from scipy.linalg import solve_toeplitz
 
 from attribution.faults import AIRINGS
@@ -202,7 +202,7 @@ def _whitener(series: np.ndarray, order: int) -> np.ndarray:
     """Coefficients of the autoregression whose innovations the series is made of (Yule-Walker), 1 first."""
     series = series - series.mean()
     size = next_fast_len(2 * len(series), real=True)
-    cov = irfft(np.abs(rfft(series, size)) ** 2, size)[: order + 1] / max(len(series), 1)
+    cov = np.fft.irfft(np.abs(np.fft.rfft(series, size)) ** 2, size)[: order + 1] / max(len(series), 1)
     if len(cov) <= order or cov[0] <= 0:
         return np.ones(1)
     cov[0] *= 1.0 + 1e-6
@@ -252,7 +252,7 @@ def _sd(values: np.ndarray) -> float:
 def _correlate(rows: np.ndarray, kernel: np.ndarray, n: int) -> np.ndarray:
     """(J, n): sum over l of kernel[l] rows[:, o + l]."""
     size = next_fast_len(rows.shape[1] + len(kernel), real=True)
-    return irfft(rfft(rows, size) * np.conj(rfft(kernel, size)), size)[:, :n]
+    return np.fft.irfft(np.fft.rfft(rows, size) * np.conj(np.fft.rfft(kernel, size)), size)[:, :n]
 
 
 def _posterior(score: np.ndarray) -> np.ndarray:

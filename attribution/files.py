@@ -101,7 +101,8 @@ class Files:
         --------
         >>> import pathlib, tempfile
         >>> place = pathlib.Path(tempfile.mkdtemp())
-        >>> _ = (place / "n.csv").write_text("minute,count" + chr(10) + "2026-02-08T20:41Z,3" + chr(10) + "2026-02-08T20:42Z,4")
+        >>> rows = ["minute,count", "2026-02-08T20:41Z,3", "2026-02-08T20:42Z,4"]
+        >>> _ = (place / "n.csv").write_text(chr(10).join(rows))
         >>> _ = (place / "spots.csv").write_text("spot,start,length" + chr(10) + "a,2026-02-08T20:41Z,30")
         >>> print(read_files(place / "n.csv", place / "spots.csv").code().splitlines()[1])
         files = at.read_files("n.csv", "spots.csv")

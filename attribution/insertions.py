@@ -113,7 +113,7 @@ def read_exposures(
         mend="left out",
         harm="these viewers' responses count as none",
     )
-    summed = frame[~lost].groupby(["time", "region", "airing"], as_index=False)["exposures"].sum()
+    summed = pd.DataFrame(frame[~lost].groupby(["time", "region", "airing"], as_index=False)["exposures"].sum())
     summed.attrs = {"findings": list(ledger.findings()), "mapping": dict(ledger.mapping)}
     return normalise(summed.sort_values(["time", "region", "airing"], ignore_index=True), "exposures")
 

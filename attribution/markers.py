@@ -346,7 +346,8 @@ def _frame(breaks: list[tuple[float, float, str, float]], ledger: Ledger) -> pd.
             "warning", f"{len(unsure):,} of {len(outer):,} breaks start by the clock of the log, not of the stream",
             harm=f"good to {max(b[3] for b in unsure):g} s", mend="log the PTS beside each message (pts)",
         )  # fmt: skip
-    moments = [pd.to_datetime([round(b[i] * 1e6) for b in outer], unit="us", utc=True).as_unit("ns") for i in (0, 1)]
+    sides = ([b[0] for b in outer], [b[1] for b in outer])
+    moments = [pd.to_datetime([round(m * 1e6) for m in side], unit="us", utc=True).as_unit("ns") for side in sides]
     frame = pd.DataFrame(
         {
             "kind": ["break"] * len(outer),
