@@ -90,7 +90,7 @@ class Files:
     options: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def feeds(self) -> dict[str, pd.DataFrame]:
+    def feeds(self) -> dict[str, Any]:
         """The feeds there are, by the names ``analyze`` gives them."""
         return {name: table for name in FEEDS if (table := getattr(self, name)) is not None}
 
@@ -140,7 +140,7 @@ def read_files(
         Files, in any order: conversions (counts, events or an export), airings, and whatever there is of social,
         audience, context, SCTE-35 markers and per-viewer insertions.
     roles
-        ``{file name: role}`` where the content says too little; an empty role leaves the file out.
+        ``{file name: role}`` where the content says too little; an empty role leaves the file out. A path will do.
     columns
         ``{file name: {role: column}}``.
     tz
@@ -201,31 +201,34 @@ def tell(paths: Sequence[Path], roles: Mapping[str, str] | None = None) -> dict[
     said = dict(roles or {})
     names = [path.name for path in paths]
     for name, role in said.items():
-        if name not in names:
+        if name not in names and Path(name) not in paths:
             raise ReadError(f"roles names {name!r}; the files are {', '.join(names)}{near(name, names)}")
         if role not in (*ROLES, NOTHING):
             raise ReadError(f"roles gives {role!r} for {name}; choose one of {', '.join(ROLES)}{near(role, ROLES)}")
-    twice = {name for name in names if names.count(name) > 1}
-    if twice:
-        raise ReadError(f"{min(twice)}: two files of this name; rename one")
     told = {path: what_is(path) for path in paths}
     for path, what in told.items():
-        if path.name in said:
-            told[path] = Kind(said[path.name], "you say so", what.columns)
+        role = _about(said, path)
+        if role is not None:
+            told[path] = Kind(role, "you say so", what.columns)
     found = {what.role for what in told.values()}
     if not found & {"counts", "events"}:
         maybe = [p for p, what in told.items() if what.role in {"social", "audience"} and what.why == "its name"]
-        if len(maybe) == 1 and maybe[0].name not in said:
+        if len(maybe) == 1 and _about(said, maybe[0]) is None:
             told[maybe[0]] = Kind("counts", "no other file holds conversions", told[maybe[0]].columns)
     return told
+
+
+def _about(given: Mapping[str, Any], path: Path) -> Any:
+    """Find what is said about a file, by its path or by its name; None where nothing is."""
+    return given.get(str(path), given.get(path.name))
 
 
 def _read(path: Path, role: str, options: Mapping[str, Any], airings: pd.DataFrame | None) -> Any:
     """Read one file as what it is."""
     tz = options["tz"]
     how: dict[str, Any] = {
-        "columns": (options["columns"] or {}).get(path.name),
-        "tz": tz if isinstance(tz, str) or tz is None else tz.get(path.name),
+        "columns": _about(options["columns"] or {}, path),
+        "tz": tz if isinstance(tz, str) or tz is None else _about(tz, path),
     }
     if role in {"counts", "events"}:
         more = {"width": options["width"], "kind": options["kind"]}
