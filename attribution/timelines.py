@@ -33,7 +33,7 @@ def spans(files: Files, *, mode: str = "light") -> Layers:
     starts["file"] = next((m.path.name for m in files.members if m.role in {"airings", "exposures"}), "")
     order = list(rows["file"])
     y = alt.Y("file:N", title=None, sort=order, axis=alt.Axis(labelLimit=150, grid=False))
-    x = alt.X("first:T", title="UTC", scale=alt.Scale(type="utc"), axis=alt.Axis(tickCount=6))
+    x = alt.X("first:T", title="UTC", scale=alt.Scale(type="utc"), axis=alt.Axis(tickCount=6, format="%d %b %H:%M"))
     held = alt.Chart(rows).encode(y=y, tooltip=["file:N", "role:N", "first:T", "last:T"])
     bars = held.mark_bar(height=8, color=colours.counterfactual, opacity=0.75).encode(x=x, x2="last:T")
     ticks = alt.Chart(starts).mark_tick(color=colours.effect_text, thickness=2, height=16)

@@ -72,12 +72,7 @@ def uploads() -> tuple[Path, ...]:
 
 def table_of(paths: tuple[Path, ...], words: desk.Said) -> tuple[dict[Path, Kind], str]:
     """Show what each file is, and let it be said; the kinds, and what is still needed or wrong, in a sentence."""
-    told, wrong = {}, ""
-    for path in paths:
-        try:
-            told |= _told(path, words.roles.get(path.name))
-        except ValueError as error:
-            wrong = wrong or str(error)
+    told, wrong = _told(paths, words.roles)
     for number, path in enumerate(paths):
         _row(number, path, paths, told, words)
     roles = {kind.role for kind in told.values()}
@@ -90,8 +85,17 @@ def table_of(paths: tuple[Path, ...], words: desk.Said) -> tuple[dict[Path, Kind
 
 
 @st.cache_data(show_spinner=False, max_entries=200)
-def _told(path: Path, role: str | None) -> dict[Path, Kind]:
-    return tell([path], None if role is None else {path.name: role})
+def _told(paths: tuple[Path, ...], roles: dict[str, str]) -> tuple[dict[Path, Kind], str]:
+    """Tell what the files are; those that cannot be opened are left out, and the first is told in words."""
+    good, wrong = [], ""
+    for path in paths:
+        try:
+            tell([path])
+            good.append(path)
+        except ValueError as error:
+            wrong = wrong or str(error)
+    names = {path.name for path in good}
+    return tell(good, {name: role for name, role in roles.items() if name in names}), wrong
 
 
 def _row(number: int, path: Path, paths: tuple[Path, ...], told: dict[Path, Kind], words: desk.Said) -> None:
@@ -102,7 +106,7 @@ def _row(number: int, path: Path, paths: tuple[Path, ...], told: dict[Path, Kind
     now = words.roles.get(path.name)
     shown = desk.CHOICES[0] if now is None else now or desk.CHOICES[-1]
     picked = choice.selectbox(
-        f"{path.name} is", desk.CHOICES, index=desk.CHOICES.index(shown), key=f"role-{number}-{path}",
+        f"{path.name} is", desk.CHOICES, index=desk.CHOICES.index(shown), key=f"role-{number}-{path}-{shown}",
         label_visibility="collapsed",
     )  # fmt: skip
     if picked != shown:
@@ -113,8 +117,10 @@ def _row(number: int, path: Path, paths: tuple[Path, ...], told: dict[Path, Kind
 
 def how(paths: tuple[Path, ...], told: dict[Path, Kind], words: desk.Said) -> None:
     """Show what was said beyond what was found, and let any of it be said or taken back."""
-    grows = st.toggle(WORDS["cumulative"], value=bool(words.rest.get("cumulative")), key=f"grows-{hash(paths)}")
-    if grows != bool(words.rest.get("cumulative")):
+    # the key of each widget holds what it shows: what was said elsewhere makes it anew, and it never answers back
+    before = bool(words.rest.get("cumulative"))
+    grows = st.toggle(WORDS["cumulative"], value=before, key=f"grows-{before}")
+    if grows != before:
         say(paths, words.mended(Mend("cumulative", None), grows))
     taken = [(WORDS[name], name, value) for name, value in words.rest.items() if value and name != "cumulative"]
     for label, name, value in taken:
@@ -137,8 +143,9 @@ def _file_by_file(paths: tuple[Path, ...], told: dict[Path, Kind], words: desk.S
         return
     name = str(st.selectbox("File", list(named), key="mapped-file"))
     kind = told[named[name]]
-    zone = st.text_input(WORDS["tz"], value=words.zones.get(name, ""), placeholder=ZONES[0], key=f"zone-{name}").strip()
-    if zone != words.zones.get(name, ""):
+    old = words.zones.get(name, "")
+    zone = st.text_input(WORDS["tz"], value=old, placeholder=ZONES[0], key=f"zone-{name}-{old}").strip()
+    if zone != old:
         say(paths, words.mended(Mend("tz", None), zone, name))
     if kind.role == "airings":
         old = str(words.rest.get("broadcast_day_start") or "")
@@ -150,7 +157,7 @@ def _file_by_file(paths: tuple[Path, ...], told: dict[Path, Kind], words: desk.S
     for role in desk.COLUMNS.get(kind.role, ()):
         now = before.get(role, "found")
         place = options.index(now) if now in options else 0
-        picked = str(st.selectbox(role, options, index=place, key=f"column-{role}-{named[name]}"))
+        picked = str(st.selectbox(role, options, index=place, key=f"column-{role}-{named[name]}-{now}"))
         if picked != options[place]:
             rest = {k: v for k, v in before.items() if k != role} | ({} if picked == "found" else {role: picked})
             columns = {**words.columns, name: rest}
@@ -170,8 +177,9 @@ def mend_error(error: ValueError, paths: tuple[Path, ...], told: dict[Path, Kind
     else:
         label, options = WORDS.get(mend.argument, mend.argument), [] if mend.value is None else [str(mend.value)]
     value = st.selectbox(label, options, index=None, accept_new_options=mend.argument != "columns", key=f"mend-{error}")
-    if value:
-        say(paths, words.mended(mend, str(value), path.name if path else ""))
+    mended = words if not value else words.mended(mend, str(value), path.name if path else "")
+    if mended != words:
+        say(paths, mended)
 
 
 def show(files: Files, paths: tuple[Path, ...], words: desk.Said) -> None:

@@ -31,8 +31,9 @@ BRINGING = """
 <table class="words"><tr><th>File</th><th>Columns, by these or similar names</th></tr>
 <tr><td>Conversions</td><td>time, count; optional region, channel, device. Or wide: one column a region. Or one row an
 event. Or an export of GA4, Adobe, Snowplow, Segment, Shopify or AppsFlyer, as it is.</td></tr>
-<tr><td>Airings</td><td>An as-run or spot log: start (or date and time, planned and actual); optional airing,
-length, regions (<b>north|south</b>; empty = everywhere), creative, cost, zone. Regions without the ad are the controls.</td></tr>
+<tr><td>Airings</td><td>An as-run or spot log: start (or date and time, planned and actual); optional
+airing, length, regions (<b>north|south</b>; empty = everywhere), creative, cost, zone. Regions without the ad are the
+controls.</td></tr>
 <tr><td>Social, audience</td><td>time, mentions or viewers; optional region.</td></tr>
 <tr><td>Breaks</td><td>kind (break or organic), start, end, label; or SCTE-35: a transport stream, or a log of
 messages.</td></tr>
