@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from attribution.checks import preflight
     from attribution.counts import Counts
     from attribution.events import EventBatch
+    from attribution.files import Files, read_files
+    from attribution.insertions import read_exposures
     from attribution.kernels import Kernel
     from attribution.logs import read_events
+    from attribution.markers import read_scte35
     from attribution.readers import read_audience, read_counts, read_social
     from attribution.reports import Report, report
     from attribution.saved import load
@@ -36,6 +39,7 @@ __all__ = [
     "Analysis",
     "Counts",
     "EventBatch",
+    "Files",
     "Finding",
     "Kernel",
     "ReadError",
@@ -54,6 +58,9 @@ __all__ = [
     "read_context",
     "read_counts",
     "read_events",
+    "read_exposures",
+    "read_files",
+    "read_scte35",
     "read_social",
     "report",
     "simulate",
@@ -65,8 +72,11 @@ _HOMES = {
     "checks": ("preflight",),
     "counts": ("Counts",),
     "events": ("EventBatch",),
+    "files": ("Files", "read_files"),
+    "insertions": ("read_exposures",),
     "kernels": ("Kernel",),
     "logs": ("read_events",),
+    "markers": ("read_scte35",),
     "readers": ("read_audience", "read_counts", "read_social"),
     "reports": ("Report", "report"),
     "saved": ("load",),

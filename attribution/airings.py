@@ -8,12 +8,16 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from attribution.airtimes import Stations
+from attribution.aliases import AIRING_ALIASES, CONTEXT_ALIASES
+from attribution.asrun import check_sums, clear_furniture, settle_times, starts, tidy_codes, unaired, with_feeds
 from attribution.cells import labels, numbers
 from attribution.intake import drop, times
 from attribution.layouts import normalise
 from attribution.moments import NAT, find_clock
+from attribution.prices import read_prices
 from attribution.sources import load, open_source
-from attribution.tables import END, KIND, TIME, Ledger, count_of, find_columns
+from attribution.tables import Ledger, count_of, find_columns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,51 +32,32 @@ LONGEST = 366 * 86_400.0
 DEFAULT_LENGTH = 30.0
 """Seconds of a spot whose length the log does not say: the usual one."""
 ASSIGNMENTS = ("randomised holdout", "randomised timing")
-START = (
-    "start",
-    "starttime",
-    "startutc",
-    "starttimeutc",
-    "airtime",
-    "airedat",
-    "aired",
-    "actualtime",
-    "kickoffutc",
-    *TIME,
-)
-LENGTH = ("lengths", "length", "durations", "duration", "spotlength", "len", "seconds")
-AIRING_ALIASES = {
-    "airing": ("airing", "airingid", "spot", "spotid", "id", "name"),
-    "start": START,
-    "length_s": LENGTH,
-    "end": END,
-    "regions": ("regions", "region", "markets", "market", "dma", "geo"),
-    "break_id": ("breakid", "break", "pod", "podid", "breakcode"),
-    "creative": ("creative", "creativeid", "isci", "iso", "adid", "creativename", "copy", "title", "product"),
-    "network": ("network", "station", "channel", "broadcaster", "publisher"),
-    "spend": ("spend", "cost", "price", "netcost", "mediacost", "budget"),
-    "impressions": ("impressions", "imps", "contacts"),
-    "value": ("value", "conversionvalue", "ordervalue"),
-    "margin": ("margin", "marginrate"),
-    "assignment": ("assignment", "randomisation", "randomization"),
-    "zone": ("zone", "timezone", "tz"),
-}
 
 
 def read_airings(
-    data: str | Path | pd.DataFrame, *, columns: Mapping[str, Any] | None = None, tz: str | None = None
+    data: str | Path | pd.DataFrame,
+    *,
+    columns: Mapping[str, Any] | None = None,
+    tz: str | None = None,
+    broadcast_day_start: str | None = None,
+    frame_rate: float | None = None,
 ) -> pd.DataFrame:
-    """Read an as-run log: one row an airing.
+    """Read an as-run or spot log: one row an airing.
 
     Parameters
     ----------
     data
         Path (CSV, TSV, JSON lines, plain or .gz or .zst; Parquet, Feather, Excel) or a DataFrame.
     columns
-        ``{role: column}`` where the names say too little. Roles: airing, start, length_s, end, regions, break_id,
-        creative, network, spend, impressions, value, margin, assignment, zone (a time zone a row).
+        ``{role: column}`` where the names say too little. Roles: airing, start, planned (the actual time wins), date
+        (beside clock times), length_s, end, regions, feed (East, West), break_id, creative, network, spend,
+        impressions, value, margin, assignment, status (what did not air is left out), zone (a time zone a row).
     tz
         Zone of times that carry none. Hours 24 to 29 are those of the next day.
+    broadcast_day_start
+        When the dates are broadcast days: the hour they begin, e.g. ``"06:00"``; earlier hours are of the next day.
+    frame_rate
+        Frames a second of codes like ``20:41:13:12`` that count since midnight; by default they are a clock.
 
     Returns
     -------
@@ -90,22 +75,34 @@ def read_airings(
     >>> read_airings(log, tz="America/New_York")[["start", "spend"]].iloc[0].tolist()
     [Timestamp('2026-02-08 20:41:00+0000', tz='UTC'), np.float64(1200.0)]
     """
+    how = Stations(tz=tz, day_start=broadcast_day_start, frame_rate=frame_rate)
     with open_source(data, limit=MAX_TEXT) as source:
         ledger = source.ledger
-        found = find_columns(ledger, source.columns, AIRING_ALIASES, columns, needed=("start",))
+        found = find_columns(ledger, source.columns, AIRING_ALIASES, columns)
+        settle_times(found, source.columns, dict(columns or {}), ledger)
         rows, table = load(source, most=MAX_AIRINGS)
-    start, keep = _starts(table, found, tz, ledger, rows)
+    table, rows, sums = clear_furniture(table, rows, found["start"], ledger)
+    if not len(rows):
+        raise ledger.fail(f"no row is an airing; {count_of(ledger.reported, 'row')} reported")
+    start, keep = starts(table, found, how, ledger, rows)
+    keep = unaired(table, found, rows, keep, ledger)
     length, keep = _lengths(table, found, start, keep, tz, ledger, rows)
     out = {"start": start, "length_s": length}
     for role in ("airing", "regions", "break_id", "creative", "network", "assignment"):
         if role in found:
             text = labels(table[found[role]])
             out[role] = np.where(text == "(none)", "", text)
+    if "creative" in found:
+        out["creative"] = tidy_codes(out["creative"], found["creative"], ledger)
     for role in ("spend", "impressions", "value", "margin"):
         if role in found:
             out[role] = _amounts(table, found[role], role, ledger, rows, keep)
+    if "spend" in found:
+        check_sums(sums, found["spend"], out["spend"], keep, _one_price, ledger)
     frame = pd.DataFrame(out)[keep]
     frame["row"] = rows[keep]
+    if "feed" in found and "airing" in found:
+        frame["airing"] = with_feeds(frame["airing"].astype("str"), labels(table[found["feed"]])[keep])
     frame["start"] = pd.DatetimeIndex(frame["start"].to_numpy().view("datetime64[ns]")).tz_localize("UTC")
     frame = _tidy(frame.sort_values(["start", "row"], ignore_index=True), ledger)
     frame.attrs = {"findings": list(ledger.findings()), "mapping": dict(ledger.mapping)}
@@ -125,14 +122,7 @@ def read_context(
     """
     with open_source(data, limit=MAX_TEXT) as source:
         ledger = source.ledger
-        aliases = {
-            "kind": KIND,
-            "start": START,
-            "end": END,
-            "length_s": LENGTH,
-            "label": ("label", "name", "note", "title", "what"),
-        }
-        found = find_columns(ledger, source.columns, aliases, columns, needed=("start",))
+        found = find_columns(ledger, source.columns, CONTEXT_ALIASES, columns, needed=("start",))
         if "end" not in found and "length_s" not in found:
             raise ledger.fail("no column for end; name it with columns={'end': ...} or give a length in seconds")
         rows, table = load(source, most=MAX_AIRINGS)
@@ -167,21 +157,6 @@ def read_context(
     ).sort_values("start", kind="stable", ignore_index=True)
     frame.attrs = {"findings": list(ledger.findings()), "mapping": dict(ledger.mapping)}
     return normalise(frame, "context")
-
-
-def _starts(
-    table: pa.Table, found: dict[str, Any], tz: str | None, ledger: Ledger, rows: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Read the starts (ns, UTC) and which rows have one; a zone a row wins over ``tz``."""
-    if "zone" not in found:
-        return times(table, found["start"], tz, ledger, rows)
-    zones = labels(table[found["zone"]])
-    start, keep = np.full(len(rows), NAT), np.zeros(len(rows), bool)
-    for zone in sorted(set(zones)):
-        mine = np.flatnonzero(zones == zone)
-        part = table.take(pa.array(mine))
-        start[mine], keep[mine] = times(part, found["start"], tz if zone == "(none)" else zone, ledger, rows[mine])
-    return start, keep
 
 
 def _lengths(
@@ -234,15 +209,16 @@ def _lengths(
 
 
 def _durations(column: Any, name: str, ledger: Ledger) -> tuple[np.ndarray, np.ndarray]:
-    """Read ``30``, ``30s``, ``0:30`` or ``00:00:30`` as seconds, and tell the cells that are none of these."""
+    """Read ``30``, ``30s``, ``0:30``, ``:30`` or ``00:00:30`` as seconds, and tell the cells that are none of these."""
     text = pd.Series(labels(column), dtype="str")
-    clock = text.str.fullmatch(r"(\d{1,2}:)?\d{1,2}:\d{2}(\.\d+)?")
+    clock = text.str.fullmatch(r"(\d{1,2}:)?\d{0,2}:\d{2}(\.\d+)?")
     worded = text.str.fullmatch(r"\d+(\.\d+)?\s*(s|sec|min|m|h)")
     if pa.types.is_duration(column.type):
         length = column.to_pandas().dt.total_seconds().to_numpy()
         odd = np.zeros(len(length), bool)
     elif clock.any() or worded.any():
-        written = text.where(~clock, "00:" + text).str.replace(r"^00:(\d+:\d+:)", r"\1", regex=True)
+        padded = text.str.replace(r"^:", "0:", regex=True)
+        written = padded.where(~clock, "00:" + padded).str.replace(r"^00:(\d+:\d+:)", r"\1", regex=True)
         length = pd.to_timedelta(written.where(clock | worded), errors="coerce").dt.total_seconds().to_numpy()
         plain = pd.to_numeric(text.where(~(clock | worded)), errors="coerce").to_numpy()
         length = np.where(np.isnan(length), plain, length)
@@ -254,7 +230,10 @@ def _durations(column: Any, name: str, ledger: Ledger) -> tuple[np.ndarray, np.n
 
 def _amounts(table: pa.Table, name: str, role: str, ledger: Ledger, rows: np.ndarray, keep: np.ndarray) -> np.ndarray:
     """Money and numbers of an airing; what cannot be right is unknown, and said."""
-    value, odd = numbers(table[name], name=name, ledger=ledger)
+    if role in {"spend", "value"}:
+        value, odd, _ = read_prices(table[name], name=name, ledger=ledger)
+    else:
+        value, odd = numbers(table[name], name=name, ledger=ledger)
     with np.errstate(invalid="ignore"):
         wrong = keep & (odd | np.isinf(value) | (value < 0) | ((value > 1) if role == "margin" else False))
     if wrong.any():
@@ -267,6 +246,10 @@ def _amounts(table: pa.Table, name: str, role: str, ledger: Ledger, rows: np.nda
             mend="read as unknown; the airing is kept",
         )
     return np.where(wrong, np.nan, value)
+
+
+def _one_price(text: str) -> float:
+    return float(read_prices(pa.array([text]), name="", ledger=Ledger("")).value[0])
 
 
 def _tidy(frame: pd.DataFrame, ledger: Ledger) -> pd.DataFrame:

@@ -140,8 +140,12 @@ def lay_out(
     *,
     tz: str | None,
     spare: Sequence[str],
+    absent: str = "",
 ) -> Counts:
-    """Place cells in bins: the step is found, missing bins are NaN, repeated keys are settled and said."""
+    """Place cells in bins: the step is found, missing bins are NaN, repeated keys are settled and said.
+
+    ``absent`` names the kind of export that leaves out rows of 0: what it does not hold is 0.
+    """
     ordered = len(cells.time) < 2 or bool((np.diff(cells.time) > 0).all())
     starts, index = (cells.time, np.arange(len(cells.time))) if ordered else np.unique(cells.time, return_inverse=True)
     given = _given_widths(table, found, cells, starts, index, ledger, tz)
@@ -158,13 +162,17 @@ def lay_out(
     values = np.full(len(grid) * size, np.nan)
     good = ~cells.blank
     good = _settle(cell, good, cells, values, ledger, spare)
+    if absent:
+        _zeros(cell, values, ledger, absent)
     values = values.reshape(shape)
-    _absent(cell, values, ledger)
+    if not absent:
+        _absent(cell, values, ledger)
     full = np.full(len(grid), step / SECOND)
     full[place] = widths
     ends = grid[1:] - grid[:-1]
     full[:-1] = np.minimum(full[:-1], ends / SECOND)
-    _gaps(starts, full, place, grid, values, ledger)
+    if not absent:
+        _gaps(starts, full, place, grid, values, ledger)
     completeness = np.where(np.isnan(values).any(axis=(2, 3)), np.nan, 1.0)
     return Counts(
         start=grid.view("datetime64[ns]"),
@@ -175,6 +183,20 @@ def lay_out(
         channels=cells.channels,
         devices=cells.devices,
     )
+
+
+def _zeros(cell: np.ndarray, values: np.ndarray, ledger: Ledger, export: str) -> None:
+    """Read cells that an export leaves out as 0."""
+    named = np.zeros(values.size, bool)
+    named[cell] = True
+    values[~named] = 0.0
+    if not named.all():
+        ledger.note(
+            "note",
+            f"{count_of(int((~named).sum()), 'cell')} absent: {export} leaves out what is 0",
+            harm="an outage, or a threshold for small numbers, would look the same",
+            mend="read as 0",
+        )
 
 
 def _absent(cell: np.ndarray, values: np.ndarray, ledger: Ledger) -> None:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from attribution.cells import is_text
 from attribution.counts import Counts, outages
+from attribution.headers import SUM, is_total
 from attribution.moments import NAT, find_clock, joined
 from attribution.tables import SHOWN, Ledger, count_of, near, plain
 
@@ -17,7 +19,19 @@ if TYPE_CHECKING:
 MAX_CELLS = 60_000_000
 """Bins x regions x channels x devices: 8 bytes each, and three copies while reading."""
 MAX_REGIONS = 5000
-CONVERSIONS = ("conversion", "conversions", "purchase", "order", "orders", "transaction", "generate_lead", "sign_up")
+SOME = 1000
+"""Rows without a time that are looked at for a total."""
+CONVERSIONS = (
+    "conversion",
+    "conversions",
+    "purchase",
+    "order",
+    "orders",
+    "transaction",
+    "generate_lead",
+    "sign_up",
+    *("order completed", "checkout_completed", "af_purchase", "install", "installs"),
+)
 """Kinds taken for the outcome, the first that a file holds, where the caller names none."""
 
 
@@ -34,13 +48,14 @@ def times(
         column = both
         ledger.mapping["time"] = f"{dates} + {name}"
     moments, bad = find_clock(column, name=name, tz=tz, ledger=ledger).read(column)
+    sums = _sums(table, moments, ledger, rows, repeat)
     for reason, mask in bad.items():
         drop(
             ledger,
             table,
             name,
             np.repeat(rows, repeat),
-            np.repeat(mask, repeat),
+            np.repeat(mask & ~sums, repeat),
             reason,
             "left out",
             "what these rows counted is missing",
@@ -49,6 +64,18 @@ def times(
     if not (moments != NAT).any():
         raise ledger.fail(f"no row has a time in column {name!r}; the first problem: {ledger.findings()[0].what}")
     return moments, moments != NAT
+
+
+def _sums(table: Any, moments: np.ndarray, ledger: Ledger, rows: np.ndarray, repeat: int) -> np.ndarray:
+    """(n,) bool: rows without a time that say that they add up the others; they are reported as that."""
+    out = np.zeros(len(moments), bool)
+    texts = [name for name in table.column_names if is_text(table[name])]
+    for i in map(int, np.flatnonzero(moments == NAT)[:SOME]):
+        out[i] = is_total([str(table[name][i].as_py() or "") for name in texts])
+    told = np.repeat(out, repeat)
+    values = [str(table[texts[0]][int(i)].as_py()) for i in np.flatnonzero(out)]
+    ledger.drop(np.repeat(rows, repeat)[told], column="", values=values, reason=f"is {SUM}", mend="not read")
+    return out
 
 
 def drop(

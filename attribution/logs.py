@@ -12,6 +12,7 @@ import pyarrow as pa
 from attribution.cells import coded
 from attribution.counts import Counts
 from attribution.events import CELL, aggregate
+from attribution.exports import swept, zone_of
 from attribution.intake import check_size, choose_kind, drop, finish
 from attribution.moments import NAT, Clock, find_clock
 from attribution.settings import seconds
@@ -68,13 +69,14 @@ def read_events(
     step = round(seconds(width, name="width") * 1e9)
     if progress is None and sys.stderr is not None and sys.stderr.isatty():
         progress = progress_bar()
-    with open_source(data) as source:
+    with open_source(data) as opened:
+        source, columns, export = swept(opened, columns)
         ledger = source.ledger
         if not 100_000_000 <= step <= 86_400_000_000_000:
             raise ledger.fail(f"width is {width!r}; choose .1 s to one day")
         aliases = {"time": TIME, "region": REGION, "channel": CHANNEL, "device": DEVICE, "kind": KIND, "id": ()}
         found = find_columns(ledger, source.columns, aliases, columns, needed=("time",))
-        stream = _Stream(source, found, tz, step, progress)
+        stream = _Stream(source, found, zone_of(export, tz, ledger), step, progress)
         table, repeats = aggregate(stream.cells(), distinct="id" in found, memory=memory, temp=temp)
     if table.num_rows == 0:
         raise ledger.fail(

@@ -26,6 +26,9 @@ FIRST, LAST = pd.Timestamp("1971-01-01").value, pd.Timestamp("2200-01-01").value
 """Moments outside are mistakes: zeros read as 1970, or another unit."""
 UNITS = {"seconds": 1_000_000_000, "milliseconds": 1_000_000, "microseconds": 1000, "nanoseconds": 1}
 STAMPS = {8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
+EXCEL = (20_000, 80_000)
+"""Excel's days since 1899-12-30 that are taken for dates: 1954 to 2119."""
+EXCEL_ZERO = pd.Timestamp("1899-12-30").value
 ZONED = r"(?i)(\d:\d{2}(:\d{2}([.,]\d+)?)?|[T ]\d{2}(\d{2}){0,2})\s*(Z|UTC|GMT|[+-]\d{2}(:?\d{2})?)$"
 DATES = (
     *("%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%m/%d/%y", "%d/%m/%y", "%d.%m.%y"),
@@ -43,7 +46,7 @@ class Clock:
     name
         The column.
     form
-        ``typed``, ``iso``, an epoch's unit (``seconds`` ...) or a strptime format.
+        ``typed``, ``iso``, ``excel``, an epoch's unit (``seconds`` ...) or a strptime format.
     zone
         Zone of times that carry none; None where all carry one.
     days
@@ -58,12 +61,10 @@ class Clock:
     def read(self, column: Column) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Read cells as int64 nanoseconds UTC (``NAT`` where none), with the cells that failed by reason."""
         bad = {"is empty": missing(column)}
-        if self.form == "typed":
-            wall, naive = _typed(column)
-        elif self.form in UNITS:
+        if self.form in UNITS:
             wall, naive = _epoch(column, UNITS[self.form]), np.zeros(len(column), bool)
         else:
-            wall, naive = _texts(column, self.form)
+            wall, naive = _wall(column, self.form)
         wall[bad["is empty"]] = NAT
         bad["is not a time in the column's format"] = (wall == NAT) & ~bad["is empty"]
         far = (wall != NAT) & ((wall < FIRST) | (wall >= LAST))
@@ -112,7 +113,7 @@ def find_clock(column: Column, *, name: str, tz: str | None, ledger: Ledger) -> 
     if form in UNITS:
         ledger.note("note", f"column {name!r} holds {form} since 1970", mend="read as such, in UTC")
         return Clock(name=name, form=form, zone=None)
-    wall, naive = _typed(full) if form == "typed" else _texts(full, form)
+    wall, naive = _wall(full, form)
     good = wall != NAT
     if not good.any():
         raise ledger.fail(f"column {name!r} holds no times, e.g. {full[0].as_py()!r}")
@@ -198,6 +199,12 @@ def _numeric_form(numeric: list[str], name: str, ledger: Ledger) -> str:
                 return form
         except ValueError:
             form = None
+    if EXCEL[0] <= size < EXCEL[1] and len({float(t) for t in numeric}) > len(numeric) / 2:
+        ledger.note(
+            "note", f"column {name!r} holds Excel's numbers of days", harm="a file of the 1904 system is 4 years off",
+            mend="read in the 1900 system",
+        )  # fmt: skip
+        return "excel"
     for unit, scale in UNITS.items():
         if 6e17 <= size * scale <= LAST:
             return unit
@@ -237,6 +244,25 @@ def _offsets(full: Column, name: str, ledger: Ledger) -> None:
         zones = sorted(str(z) for z in pc.unique(pc.struct_field(found, "z")).to_pylist() if z is not None)
         if len(zones) > 1:
             ledger.note("note", f"column {name!r} mixes the offsets {', '.join(zones[:6])}", mend="all turned into UTC")
+
+
+def _wall(column: Column, form: str) -> tuple[np.ndarray, np.ndarray]:
+    """Read what is no epoch: nanoseconds on the wall, and which cells carry no zone."""
+    if form == "typed":
+        return _typed(column)
+    if form == "excel":
+        value = _plain(column)
+        good = (value >= EXCEL[0]) & (value < EXCEL[1])
+        out = np.full(len(value), NAT)
+        out[good] = EXCEL_ZERO + np.round(value[good] * 86_400_000).astype(np.int64) * 1_000_000
+        return out, np.ones(len(value), bool)
+    return _texts(column, form)
+
+
+def _plain(column: Column) -> np.ndarray:
+    """Read numbers as they stand, NaN where there is none."""
+    text = column if is_text(column) else column.cast(pa.string())
+    return pd.to_numeric(text.to_pandas(), errors="coerce").to_numpy(dtype=float, na_value=np.nan)
 
 
 def _typed(column: Column) -> tuple[np.ndarray, np.ndarray]:

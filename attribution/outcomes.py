@@ -6,6 +6,7 @@ import re
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from attribution.exports import find_export
 from attribution.logs import read_events
 from attribution.readers import read_counts
 from attribution.sources import guarded, open_source
@@ -51,6 +52,9 @@ def holds(data: str | Path | pd.DataFrame, *, columns: Mapping[str, Any] | None 
     if "id" in chosen:
         return "events", f"{chosen['id']!r} was named as the id of an event"
     source = open_source(data)
+    export = find_export(source.columns)
+    if export is not None:
+        return export.form, f"a table of {export.name}, by its columns"
     given = {str(column) for column in chosen.values()}
     rest = [name for name in source.columns if name not in given]
     named = [name for name in rest if plain(name) in COUNT or CUMULATIVE.search(name)]

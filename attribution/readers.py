@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from attribution.cells import coded, is_text, labels, missing, numbers
 from attribution.counters import difference
+from attribution.exports import swept, zone_of
 from attribution.grids import Cells, lay_out
 from attribution.intake import MAX_CELLS, MAX_REGIONS, choose_kind, drop, finish, times
 from attribution.settings import seconds
@@ -169,7 +170,10 @@ def _read(
     width: str | float | None,
     kind: str | None,
 ) -> Counts:
+    given = dict(columns or {})
+    source, columns, export = swept(source, given) if names is COUNT else (source, given, None)
     ledger = source.ledger
+    tz = zone_of(export, tz, ledger)
     aliases = {
         "time": TIME,
         "count": names,
@@ -181,7 +185,7 @@ def _read(
         "end": END,
     }
     summed = [cumulative] if isinstance(cumulative, str) else [] if isinstance(cumulative, bool) else list(cumulative)
-    chosen = dict(columns or {})
+    chosen = {role: column for role, column in columns.items() if role in aliases or export is None or role in given}
     if summed and "count" not in chosen:
         chosen["count"] = summed
     found = find_columns(ledger, source.columns, aliases, chosen, needed=("time",))
@@ -200,11 +204,12 @@ def _read(
         cells,
         table,
         found,
-        seconds(width, name="width") if width is not None else None,
+        seconds(width, name="width") if width is not None else export.width if export else None,
         ledger,
         MAX_CELLS,
         tz=tz,
         spare=_spare(table, found, counted),
+        absent=export.name if export and export.zeros else "",
     )
     counts = difference(grid, cells, ledger) if any(growing) else grid
     return finish(replace(counts, kind=kind or ("conversion" if names is COUNT else "mention")), ledger)

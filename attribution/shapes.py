@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, time
+from datetime import date, time, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,12 +15,16 @@ if TYPE_CHECKING:
     from attribution.tables import Ledger
 
 
-def flat(row: dict[str, Any]) -> dict[str, Any]:
-    """Turn the fields of a nested object into columns of their own: ``geo.region``."""
+DEEP = 4
+"""Levels of a nested object that become columns."""
+
+
+def flat(row: dict[str, Any], levels: int = DEEP) -> dict[str, Any]:
+    """Turn the fields of a nested object into columns of their own: ``geo.region``, ``context.device.type``."""
     out = {}
     for name, value in row.items():
-        if isinstance(value, dict):
-            out |= {f"{name}.{inner}": deep for inner, deep in value.items()}
+        if isinstance(value, dict) and levels > 1:
+            out |= {f"{name}.{inner}": deep for inner, deep in flat(value, levels - 1).items()}
         else:
             out[name] = value
     return out
@@ -32,8 +36,17 @@ def as_text(value: Any) -> str | None:
         return None
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**63:
         return str(int(value))
+    if isinstance(value, timedelta):  # Excel's way to hold 25:10:00
+        return _hours(value)
     out = str(value.isoformat()) if isinstance(value, date | time) else str(value)
     return out.encode("utf-8", "replace").decode()
+
+
+def _hours(span: timedelta) -> str:
+    """Write a span as hours, minutes, seconds, the hours past 24 too."""
+    whole, parts = divmod(round(span.total_seconds() * 1000), 1000)
+    text = f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+    return text + (f".{parts:03d}" if parts else "")
 
 
 def as_array(column: pd.Series) -> pa.Array | pa.ChunkedArray:

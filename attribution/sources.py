@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ import pyarrow.csv as pacsv
 import pyarrow.ipc
 import pyarrow.parquet as pq
 
+from attribution.books import read_book
+from attribution.headers import SUM, is_total
 from attribution.shapes import as_array, as_text, first_line, flat, unique_names
 from attribution.tables import Ledger, ReadError, count_of
 from attribution.texts import DAMAGED, HEAD, Text
@@ -135,7 +138,7 @@ def _open_path(path: Path, head: bytes, ledger: Ledger, limit: int | None) -> So
     if head[:6] == b"ARROW1" or head[:4] == b"FEA1":
         return _open_feather(path, head, ledger)
     if head[:4] == b"PK\x03\x04":
-        return _open_excel(path, ledger)
+        return _open_frame(read_book(path, ledger), ledger)
     if head[:4] == b"\xd0\xcf\x11\xe0":
         raise ledger.fail("an old Excel file (.xls); save it as .xlsx or .csv")
     text = Text.open(path, ledger, limit)
@@ -232,6 +235,9 @@ def _open_csv(text: Text, ledger: Ledger) -> Source:
     def reject(row: pacsv.InvalidRow) -> str:
         rejected.append(row.number)
         ledger.read += 1
+        if len(row.text) < HEAD and is_total(next(csv.reader([row.text], delimiter=delimiter), [])):
+            ledger.drop([row.number], column="", values=[row.text], reason=f"is {SUM}", mend="not read")
+            return "skip"
         ledger.drop(
             [row.number],
             column="",
@@ -343,31 +349,6 @@ def _open_json_array(text: Text, ledger: Ledger) -> Source:
 def _json_batch(chunk: list[tuple[int, dict[str, Any]]], wanted: Sequence[str]) -> tuple[np.ndarray, pa.RecordBatch]:
     arrays = [pa.array([as_text(row.get(name)) for _, row in chunk], pa.string()) for name in wanted]
     return np.array([number for number, _ in chunk]), pa.RecordBatch.from_arrays(arrays, names=list(wanted))
-
-
-def _open_excel(path: Path, ledger: Ledger) -> Source:
-    import openpyxl  # noqa: PLC0415 - only those who read Excel pay for it
-
-    try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-        sheets = [(sheet.title, [list(row) for row in sheet.iter_rows(values_only=True)]) for sheet in book.worksheets]
-        book.close()
-    except Exception as error:  # openpyxl raises what its XML and zip readers raise, without a common class
-        raise ledger.fail(f"not a readable Excel workbook: {first_line(error)}") from error
-    filled = [(title, [row for row in rows if any(v is not None for v in row)]) for title, rows in sheets]
-    filled = [(title, rows) for title, rows in filled if rows]
-    if not filled:
-        raise ledger.fail("the workbook is empty")
-    title, rows = filled[0]
-    if len(filled) > 1:
-        ledger.note("note", f"{len(filled)} sheets hold data", mend=f"{title!r} was read; save another one as .csv")
-    if len(rows) == 1:
-        raise ledger.fail("the file has a header but no rows")
-    wide = max(i + 1 for row in rows for i, v in enumerate(row) if v is not None)
-    header = ["" if v is None else str(v) for v in (rows[0] + [None] * wide)[:wide]]
-    return _open_frame(
-        pd.DataFrame([row[:wide] for row in rows[1:]], columns=unique_names(header, ledger), dtype=object), ledger
-    )
 
 
 def _open_frame(frame: pd.DataFrame, ledger: Ledger) -> Source:

@@ -227,6 +227,11 @@ def plain(name: str) -> str:
     return re.sub(r"[\W_]+", "", str(name).lower())
 
 
+def bare(name: str) -> str:
+    """Plain letters of a column's name without a unit in brackets: ``Cost (USD)`` is ``cost``."""
+    return plain(re.sub(r"[\(\[][^)\]]*[\)\]]", "", str(name)))
+
+
 def find_columns(
     ledger: Ledger,
     columns: Sequence[str],
@@ -268,8 +273,9 @@ def find_columns(
     if twice:
         raise ledger.fail(f"columns gives {min(twice)!r} twice; give each column one role")
     by_plain: dict[str, str] = {}
-    for column in columns:
-        by_plain.setdefault(plain(column), column)
+    for name_of in (plain, bare):
+        for column in columns:
+            by_plain.setdefault(name_of(column), column)
     for role, names_of_role in aliases.items():
         if role in found:
             continue

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from attribution.headers import LOOK, Header, find_header, told
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -180,16 +182,30 @@ class Text(io.RawIOBase):
         delimiter = delimiter or _delimiter(rest)
         if delimiter not in {",", "\t"}:
             self._ledger.note("note", f"the delimiter is {delimiter!r}")
-        reader = csv.reader(io.StringIO(rest, newline=""), delimiter=delimiter)
-        try:
-            names = next(reader)
-        except csv.Error as error:
-            raise self._ledger.fail(f"the header cannot be read: {error}") from error
-        used = "".join(rest.splitlines(keepends=True)[: reader.line_num]) if reader.line_num else rest
-        self._buffer = self._buffer[len(sample[:skipped].encode()) + len(used.encode()) :]
+        lines = list(io.StringIO(rest, newline=""))
+        header, used = self._header(lines, delimiter)
+        told(header, self._ledger)
+        self._buffer = self._buffer[len(sample[:skipped].encode()) + len("".join(lines[:used]).encode()) :]
+        names = header.names
         if len(names) > 1 and all(re.fullmatch(r"[\d.,:TZ+\s-]+", n.strip()) for n in names):
             raise self._ledger.fail(f"no header: the first row is {names[:4]}; write the columns' names above it")
         return delimiter, names
+
+    def _header(self, lines: list[str], delimiter: str) -> tuple[Header, int]:
+        """Find the header, and how many lines it and what stands above it take."""
+        reader = csv.reader(lines, delimiter=delimiter)
+        rows, ends = [], []
+        try:
+            for row in reader:
+                rows.append(row)
+                ends.append(reader.line_num)
+                if len(rows) > LOOK:
+                    break
+        except csv.Error as error:
+            if not rows:
+                raise self._ledger.fail(f"the header cannot be read: {error}") from error
+        header = find_header(rows)
+        return header, ends[header.row]
 
 
 def _encoding(head: bytes, ledger: Ledger) -> tuple[str, int]:
@@ -226,8 +242,11 @@ def _delimiter(sample: str) -> str:
             sizes = [len(row) for row in csv.reader(lines, delimiter=delimiter) if row]
         except csv.Error:
             continue
-        if sizes and sizes[0] > 1:
-            even = round(sum(size == sizes[0] for size in sizes) / len(sizes), 1)
-            if (even, sizes[0]) > score:
-                best, score = delimiter, (even, sizes[0])
+        if not sizes or max(sizes) < 2:
+            continue
+        usual = max(set(sizes), key=lambda size: (sizes.count(size), size))
+        size = sizes[0] if sizes[0] > 1 and sizes.count(sizes[0]) > 1 else usual
+        even = round(sizes.count(size) / len(sizes), 1)
+        if size > 1 and (even, size) > score:
+            best, score = delimiter, (even, size)
     return best

@@ -11,9 +11,10 @@ import pytest
 import attribution as at
 
 NAMES = [
-    *("SCENARIOS", "Analysis", "Counts", "EventBatch", "Finding", "Kernel", "ReadError", "Report", "Scenario"),
+    *("SCENARIOS", "Analysis", "Counts", "EventBatch", "Files", "Finding", "Kernel", "ReadError", "Report", "Scenario"),
     *("Settings", "Truth", "Verdict", "World", "analyze", "charts", "load", "preflight", "read_airings"),
-    *("read_audience", "read_context", "read_counts", "read_events", "read_social", "report", "simulate"),
+    *("read_audience", "read_context", "read_counts", "read_events", "read_exposures", "read_files", "read_scte35"),
+    *("read_social", "report", "simulate"),
 ]
 
 

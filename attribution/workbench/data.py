@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from html import escape
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -14,28 +12,35 @@ import attribution as at
 from attribution import charts, plotted
 from attribution.details import WHOLE, details
 from attribution.reports import report
-from attribution.sheets import cases_html, explanation, findings_html, reason, table_html
-from attribution.workbench import desk, panels, tune_controls
+from attribution.sheets import cases_html, explanation, reason, table_html
+from attribution.workbench import brought, desk, panels, tune_controls
 from attribution.workbench.shell import ROOT, mode, plain_markdown
 from attribution.workbench.tune_view import FILES, TuneView
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from streamlit.delta_generator import DeltaGenerator
 
+    from attribution.files import Files
+    from attribution.kinds import Kind
+
 BRING = "My own files"
-FOUND = "as found"
 BESIDE = 2
 """So many airings leave room beside their table."""
 BRINGING = """
 <table class="words"><tr><th>File</th><th>Columns, by these or similar names</th></tr>
-<tr><td>Conversions, counted</td><td>time, count; optional region, channel, device. Or wide: time and one column a
-region.</td></tr>
-<tr><td>Conversions, as events</td><td>time; optional region, channel, device, kind. One row an event.</td></tr>
-<tr><td>Airings</td><td>start; optional airing, length_s, regions (<b>north|south</b>; empty = everywhere), spend,
-impressions, value, margin, assignment. Regions that saw none of the ad are the controls.</td></tr>
-<tr><td>Social, audience</td><td>time, count of mentions or viewers; optional region.</td></tr>
-<tr><td>Declared moments</td><td>kind (break or organic), start, end, label.</td></tr></table>
-<p class="lead">CSV, TSV, JSON lines (also .gz, .zst), Parquet, Feather or Excel. Nothing leaves this machine.</p>
+<tr><td>Conversions</td><td>time, count; optional region, channel, device. Or wide: one column a region. Or one row an
+event. Or an export of GA4, Adobe, Snowplow, Segment, Shopify or AppsFlyer, as it is.</td></tr>
+<tr><td>Airings</td><td>An as-run or spot log: start (or date and time, planned and actual); optional
+airing, length, regions (<b>north|south</b>; empty = everywhere), creative, cost, zone. Regions without the ad are the
+controls.</td></tr>
+<tr><td>Social, audience</td><td>time, mentions or viewers; optional region.</td></tr>
+<tr><td>Breaks</td><td>kind (break or organic), start, end, label; or SCTE-35: a transport stream, or a log of
+messages.</td></tr>
+<tr><td>Insertions</td><td>One row a viewer's ad: session, ad, time; optional region.</td></tr></table>
+<p class="lead">CSV, TSV, JSON lines (also .gz, .zst), Parquet, Feather or Excel, all at once, in any order. Nothing
+leaves this machine.</p>
 """
 
 
@@ -44,140 +49,86 @@ def show() -> None:
     answer = st.container(key="answer")
     left, right = st.columns([1, 1.6], gap="small")
     with left:
-        files = _files()
-    if files is None:
+        paths = _paths()
+    words = brought.said(paths)
+    told: dict[Path, Kind] = {}
+    with left:
+        needed = ""
+        if paths:
+            with st.container(key="panel-read"):
+                st.html(f'<div class="ec">{panels.title("2 · What they are")}</div>')
+                told, needed = brought.table_of(paths, words)
+                brought.how(paths, told, words)
+                if needed:
+                    st.caption(needed)
+    if not paths or needed:
         with right:
             st.html(f'<div class="ec panel">{panels.title("What to bring")}{BRINGING}</div>')
         _waiting(answer)
         return
-    with left:
-        choices = _choices(files)
     with right:
-        material = _read(files, choices)
+        files = _read(paths, told, words)
     with left:
         settings = _settings()
-    if material is None or settings is None:
+    if files is None or settings is None:
         _waiting(answer)
         return
-    st.session_state["material"] = material  # the tune page takes it from here
+    desk.keep_words(told, words)
+    st.session_state["material"] = files  # the tune page takes it from here
+    with right:
+        _beside(files, settings)
     with left:
         wanted = st.button("Analyse", type="primary", width="stretch")
-    if wanted or st.session_state.get("asked") == (files, choices):
-        st.session_state["asked"] = (files, choices)
+    asked = (paths, desk.key(words))
+    if wanted or st.session_state.get("asked") == asked:
+        st.session_state["asked"] = asked
         with answer:
-            _answer(material, settings)
+            _answer(files, settings)
     else:
         _waiting(answer)
 
 
 def _waiting(answer: DeltaGenerator) -> None:
     """Hold the verdict's place until there is one."""
-    words = "Choose a sample or bring your own files, look at what was read, and press Analyse."
+    words = "Choose a sample or drop your own files, look at what was read, and press Analyse."
     with answer:
         st.html(panels.bar("no data", words, [], claims=False))
 
 
-def _files() -> tuple[tuple[str, Path], ...] | None:
-    """Let the analyst choose a sample or bring files; None until there are enough."""
+def _paths() -> tuple[Path, ...]:
+    """Let the analyst choose a sample or drop files."""
     with st.container(key="panel-files"):
         st.html(f'<div class="ec">{panels.title("1 · Files")}</div>')
         samples = desk.samples(ROOT / "data")
-        options = [*samples, BRING]
-        chosen = st.selectbox("Sample", options, key="sample", bind="query-params")
-        if chosen != BRING:
-            known = ("counts", "events", "airings", *desk.FEEDS)
-            files = tuple((role, samples[chosen][role]) for role in known if role in samples[chosen])
-            st.caption("Reads " + ", ".join(path.name for _, path in files))
-            return files
-        return _uploads()
-
-
-def _uploads() -> tuple[tuple[str, Path], ...] | None:
-    brought = {
-        "counts": st.file_uploader("Conversions: counts per bin, or one event a row", type=desk.SUFFIXES),
-        "airings": st.file_uploader("Airings: airing, start, length_s, regions, spend, …", type=desk.SUFFIXES),
-    }
-    with st.expander("Social, audience, declared breaks"):
-        for name in desk.FEEDS:
-            brought[name] = st.file_uploader(name.capitalize(), type=desk.SUFFIXES)
-    if "shelf" not in st.session_state:
-        st.session_state["shelf"] = tempfile.TemporaryDirectory(prefix="event-command-")
-    shelf = Path(st.session_state["shelf"].name)
-    files = tuple(
-        (role, desk.shelve(shelf, f"{role}-{file.file_id}", file.name, file.getvalue()))
-        for role, file in brought.items()
-        if file is not None
-    )
-    missing = [role for role in ("counts", "airings") if brought[role] is None]
-    if missing:
-        st.caption(
-            f"Still needed: {' and '.join('the conversions' if m == 'counts' else 'the airings' for m in missing)}."
-        )
-        return None
-    return files
-
-
-def _choices(files: tuple[tuple[str, Path], ...]) -> desk.Choices:
-    paths = dict(files)
-    path = paths.get("counts") or paths["events"]
-    with st.container(key="panel-read"):
-        st.html(f'<div class="ec">{panels.title("2 · How to read them")}</div>')
-        form = st.segmented_control("The conversions are", desk.FORMS, default=desk.FORMS[0], required=True, key="form")
-        tz = st.text_input("Time zone of times that carry none", placeholder="America/New_York", key="tz")
-        cumulative = st.toggle("The counts only grow (cumulative)", key="cumulative", disabled=form == desk.FORMS[2])
-        with st.expander("Columns"):
-            names = _names(path)
-            picks = {role: st.selectbox(role, [FOUND, *names], key=f"column-{role}-{path}") for role in desk.ROLES}
-    columns = tuple((role, str(pick)) for role, pick in picks.items() if pick != FOUND)
-    return desk.Choices(form=str(form), tz=tz.strip(), cumulative=cumulative, columns=columns)
-
-
-@st.cache_data(show_spinner=False, max_entries=50)
-def _names(path: Path) -> tuple[str, ...]:
-    try:
-        return desk.columns_of(path)
-    except ValueError:
-        return ()  # the reader itself says what is wrong with the file
+        chosen = st.selectbox("Sample", [*samples, BRING], key="sample", bind="query-params")
+        return brought.uploads() if chosen == BRING else desk.paths_of(samples[chosen])
 
 
 @st.cache_resource(show_spinner="Reading", max_entries=20)
-def _material(files: tuple[tuple[str, Path], ...], choices: desk.Choices) -> desk.Material:
-    paths = dict(files)
-    counts = desk.read_outcome(paths.get("counts") or paths["events"], choices)
-    feeds = {name: path for name, path in paths.items() if name in desk.FEEDS}
-    return desk.gather(counts, paths["airings"], feeds, choices.tz)
+def _files(paths: tuple[Path, ...], key: str, _words: desk.Said) -> Files:
+    return desk.read(paths, _words)
 
 
-def _read(files: tuple[tuple[str, Path], ...], choices: desk.Choices) -> desk.Material | None:
-    """Read the files and show what was found; None, with the reason on the page, where that cannot be done."""
+def _read(paths: tuple[Path, ...], told: dict[Path, Kind], words: desk.Said) -> Files | None:
+    """Read the files and show what was found; None, with the reason and its mend, where that cannot be done."""
     with st.container(key="panel-found"):
         st.html(f'<div class="ec">{panels.title("What was read")}</div>')
         try:
-            material = _material(files, choices)
+            files = _files(paths, desk.key(words), words)
         except ValueError as error:
-            st.error(str(error))
+            brought.mend_error(error, paths, told, words)
             return None
-        counts = material.counts
-        mapped = [("conversions", dict(counts.mapping)), ("airings", material.airings.attrs.get("mapping", {}))]
-        mapped += [(name, table.attrs.get("mapping", {})) for name, table in material.feeds.items()]
-        pairs = "".join(
-            f"<tr><td>{name}</td><td>{escape(', '.join(f'{r} = {c}' for r, c in mapping.items()))}</td></tr>"
-            for name, mapping in mapped
-        )
-        first, width = counts.start[0].astype("datetime64[s]"), counts.width.min()
-        sizes = ((counts.regions, "region"), (counts.channels, "channel"), (counts.devices, "device"))
-        parts = ", ".join(f"{len(labels)} {name}{'s' * (len(labels) != 1)}" for labels, name in sizes)
-        shape = (
-            f"{len(counts.start):,} bins of {width:g} s, {parts}; {first} to {counts.end:%Y-%m-%dT%H:%M:%S} UTC; "
-            f"{len(material.airings)} airing{'s' * (len(material.airings) != 1)}."
-        )
-        st.html(
-            f'<div class="ec"><p class="lead">{escape(shape)}</p>'
-            f'<div class="cap">Findings</div>{findings_html(tuple(material.findings))}'
-            '<div class="cap later">Columns, as they were read</div>'
-            f'<table class="words mapping">{pairs}</table></div>'
-        )
-        return material
+        brought.show(files, paths, words)
+        return files
+
+
+def _beside(files: Files, settings: at.Settings) -> None:
+    with st.container(key="panel-clocks"):
+        st.html(f'<div class="ec">{panels.title("The two clocks")}</div>')
+        brought.clocks(files)
+    with st.container(key="panel-did"):
+        st.html(f'<div class="ec">{panels.title("What was done, to do it again")}</div>')
+        brought.did(files, settings)
 
 
 def _settings() -> at.Settings | None:
@@ -197,7 +148,7 @@ def _settings() -> at.Settings | None:
 
 
 @st.cache_resource(show_spinner="Analysing", max_entries=20)
-def _analysis(_material: desk.Material, key: str, settings: at.Settings) -> at.Analysis:
+def _analysis(_material: Files, key: str, settings: at.Settings) -> at.Analysis:
     return at.analyze(_material.counts, _material.airings, settings, **_material.feeds)
 
 
@@ -206,7 +157,7 @@ def _report(_result: at.Analysis, key: str) -> str:
     return report(_result).html
 
 
-def _answer(material: desk.Material, settings: at.Settings) -> None:
+def _answer(material: Files, settings: at.Settings) -> None:
     tables = (material.airings, *material.feeds.values())
     key = material.counts.fingerprint + hashlib.sha256("".join(t.to_csv() for t in tables).encode()).hexdigest()
     try:

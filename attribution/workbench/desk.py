@@ -1,56 +1,79 @@
-"""Reading what an analyst brings: files onto disk, readers with their overrides, samples. No Streamlit in here."""
+"""What an analyst brings and says: files onto disk, samples, and how they are to be read. No Streamlit in here."""
 
 from __future__ import annotations
 
+import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import attribution as at
-from attribution.outcomes import read_outcomes
-from attribution.sources import open_source
+from attribution.files import NOTHING, Files, read_files, tell
+from attribution.kinds import ROLES, Kind
+from attribution.mappings import recall, remember
+from attribution.mends import Mend, mend_of
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-SUFFIXES = ["csv", "tsv", "txt", "gz", "zst", "parquet", "feather", "json", "jsonl", "ndjson", "xlsx"]
-FEEDS = {"social": at.read_social, "audience": at.read_audience, "context": at.read_context}
-"""Files that may accompany the counts and the airings."""
-FORMS = ("Find out", "Counts per bin", "Events, one a row")
-ROLES = ("time", "count", "region", "channel", "device", "kind")
+SUFFIXES = ["csv", "tsv", "txt", "gz", "zst", "parquet", "feather", "json", "jsonl", "ndjson", "xlsx", "ts"]
+CHOICES = ("found", *ROLES, "leave out")
+"""What a file can be said to be."""
+COLUMNS = {
+    "counts": ("time", "count", "region", "channel", "device", "kind"),
+    "events": ("time", "region", "channel", "device", "kind", "id"),
+    "airings": ("start", "planned", "date", "airing", "length_s", "regions", "creative", "network", "spend", "zone"),
+    "social": ("time", "count", "region"),
+    "audience": ("time", "viewers", "region"),
+    "context": ("kind", "start", "end", "length_s", "label"),
+    "scte35": ("cue", "time", "pts"),
+    "exposures": ("time", "session", "airing", "region", "event", "exposures"),
+}
+"""Roles of columns that can be mended on the page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choices:
-    """How the files are to be read.
+class Said:
+    """What an analyst said about how files are to be read.
 
     Attributes
     ----------
-    form
-        One of :data:`FORMS`.
-    tz
-        Zone of times that carry none; empty for none.
-    cumulative
-        The counts only grow.
+    roles, zones
+        File name -> role, or zone.
     columns
-        (role, column) pairs that override what was found.
+        File name -> {role: column}.
+    rest
+        Other arguments of :func:`attribution.files.read_files` by name.
     """
 
-    form: str = FORMS[0]
-    tz: str = ""
-    cumulative: bool = False
-    columns: tuple[tuple[str, str], ...] = ()
+    roles: dict[str, str] = field(default_factory=dict)
+    zones: dict[str, str] = field(default_factory=dict)
+    columns: dict[str, dict[str, str]] = field(default_factory=dict)
+    rest: dict[str, Any] = field(default_factory=dict)
 
+    def arguments(self, names: tuple[str, ...]) -> dict[str, Any]:
+        """Return the arguments of ``read_files`` for files of these names; what says nothing is left out.
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Material:
-    """What was read: arguments of ``analyze``, and the findings on them."""
+        Examples
+        --------
+        >>> Said(zones={"a.csv": "UTC"}, rest={"kind": ""}).arguments(("a.csv", "b.csv"))
+        {'tz': {'a.csv': 'UTC'}}
+        """
+        zones = {name: zone for name, zone in self.zones.items() if name in names and zone}
+        alike = len(zones) == len(names) and len(set(zones.values())) == 1
+        given = {
+            "roles": {name: role for name, role in self.roles.items() if name in names},
+            "columns": {name: roles for name, roles in self.columns.items() if name in names and roles},
+            "tz": next(iter(zones.values())) if alike else zones,
+            **self.rest,
+        }
+        return {name: value for name, value in given.items() if value}
 
-    counts: at.Counts
-    airings: pd.DataFrame
-    feeds: dict[str, Any]
-    findings: list[at.Finding]
+    def mended(self, mend: Mend, value: Any, name: str = "") -> Said:
+        """Return the same with one mend taken: of the file ``name``, where it is about one."""
+        if mend.argument == "columns":
+            roles = {**self.columns.get(name, {}), mend.role: str(value)}
+            return replace(self, columns={**self.columns, name: roles})
+        if mend.argument == "tz" and name:
+            return replace(self, zones={**self.zones, name: str(value)})
+        return replace(self, rest={**self.rest, mend.argument: value})
 
 
 def samples(folder: Path) -> dict[str, dict[str, Path]]:
@@ -66,6 +89,12 @@ def samples(folder: Path) -> dict[str, dict[str, Path]]:
     return found
 
 
+def paths_of(sample: dict[str, Path]) -> tuple[Path, ...]:
+    """Return the files of a sample that are read: its counts, else its events, its airings and feeds."""
+    outcome = "counts" if "counts" in sample else "events"
+    return tuple(sample[name] for name in (outcome, "airings", "social", "audience", "context") if name in sample)
+
+
 def shelve(folder: Path, role: str, name: str, data: bytes) -> Path:
     """Write an uploaded file where the readers can open it, under its own name without any path in it."""
     safe = re.sub(r"[^\w.\-]+", "_", Path(name.replace("\\", "/")).name).lstrip(".") or "upload"
@@ -75,37 +104,66 @@ def shelve(folder: Path, role: str, name: str, data: bytes) -> Path:
     return target
 
 
-def columns_of(path: Path) -> tuple[str, ...]:
-    """Names of a file's columns.
+def first_words(paths: tuple[Path, ...], said: Said) -> Said:
+    """Add what was said before about files of these headers; what is said now wins."""
+    for path in paths:
+        try:
+            columns = tell([path])[path].columns
+        except ValueError:
+            continue  # the reader itself says what is wrong with the file
+        before = recall(columns) if columns else {}
+        if "role" in before and path.name not in said.roles:
+            said = replace(said, roles={**said.roles, path.name: before["role"]})
+        if "tz" in before and path.name not in said.zones:
+            said = replace(said, zones={**said.zones, path.name: before["tz"]})
+        kept = {role: name for role, name in before.get("columns", {}).items() if name in columns}
+        if kept and path.name not in said.columns:
+            said = replace(said, columns={**said.columns, path.name: kept})
+    return said
 
-    Raises
-    ------
-    ReadError
-        When the file cannot be opened.
-    """
-    return open_source(path).columns
+
+def keep_words(told: dict[Path, Kind], said: Said) -> None:
+    """Remember what was said about each file, by its header."""
+    for path, kind in told.items():
+        words = {
+            "role": said.roles.get(path.name),
+            "tz": said.zones.get(path.name),
+            "columns": said.columns.get(path.name),
+        }
+        if kind.columns and any(words.values()):
+            remember(kind.columns, words)
 
 
-def read_outcome(path: Path, choices: Choices) -> at.Counts:
-    """Read the conversions as the analyst chose.
+def forget_words(told: dict[Path, Kind]) -> None:
+    """Forget what was said about files of these headers."""
+    for kind in told.values():
+        if kind.columns:
+            remember(kind.columns, {})
+
+
+def read(paths: tuple[Path, ...], said: Said) -> Files:
+    """Read the files as the analyst said.
 
     Raises
     ------
     ValueError
-        When the file cannot be read so; the message says what to do.
+        When a file cannot be read so; the message says what to do.
     """
-    options: dict[str, Any] = {"columns": dict(choices.columns) or None, "tz": choices.tz or None}
-    form = choices.form
-    if form == FORMS[0]:
-        return read_outcomes(path, cumulative=choices.cumulative, **options)
-    if form == FORMS[1]:
-        return at.read_counts(path, cumulative=choices.cumulative, **options)
-    return at.read_events(path, **options)
+    return read_files(*paths, **said.arguments(tuple(path.name for path in paths)))
 
 
-def gather(counts: at.Counts, airings: Path, feeds: dict[str, Path], tz: str) -> Material:
-    """Read everything else and look for what would harm the answer."""
-    schedule = at.read_airings(airings, tz=tz or None)
-    tables = {name: FEEDS[name](path, tz=tz or None) for name, path in feeds.items()}
-    findings = at.preflight(counts, schedule, context=tables.get("context"))
-    return Material(counts=counts, airings=schedule, feeds=tables, findings=findings)
+def trouble(error: ValueError, paths: tuple[Path, ...]) -> tuple[Path | None, Mend | None]:
+    """Say which file an error is about, and its one mend."""
+    text = str(error)
+    about = next((path for path in paths if text.startswith((f"{path.name}:", f"{path}:"))), None)
+    return about, mend_of(text)
+
+
+def key(said: Said) -> str:
+    """Write what was said as one text: what a cache knows it by."""
+    return json.dumps([said.roles, said.zones, said.columns, said.rest], sort_keys=True)
+
+
+def role_said(choice: str) -> str | None:
+    """Return the role that a choice of :data:`CHOICES` means; None for what was found."""
+    return None if choice == CHOICES[0] else NOTHING if choice == CHOICES[-1] else choice

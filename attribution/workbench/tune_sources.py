@@ -17,6 +17,7 @@ from attribution.workbench.tune_view import FILES, LIVE, WORLD
 
 if TYPE_CHECKING:
     from attribution.counts import Counts
+    from attribution.files import Files
     from attribution.workbench.tune_view import TuneView
     from attribution.worlds import World
 
@@ -81,14 +82,12 @@ def _simulated(name: str, seed: int) -> World:
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading")
-def _sample(name: str) -> desk.Material:
-    files = desk.samples(ROOT / "data")[name]
-    counts = desk.read_outcome(files.get("counts") or files["events"], desk.Choices())
-    return desk.gather(counts, files["airings"], {n: p for n, p in files.items() if n in desk.FEEDS}, "")
+def _sample(name: str) -> Files:
+    return desk.read(desk.paths_of(desk.samples(ROOT / "data")[name]), desk.Said())
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading")
-def _material(name: str, key: str, until: int | None, _material: desk.Material) -> Subject:
+def _material(name: str, key: str, until: int | None, _material: Files) -> Subject:
     words = "the files of the data page" if name == FILES else f"the sample {name}"
     return _subject(_material.counts, _material.airings, _material.feeds, until, words, _trail(key))
 
