@@ -353,9 +353,7 @@ def _response_layers(mode: str) -> Layers:
     colours = palette(mode)
     x = alt.X("lag_s:Q", title="seconds from delivered exposure to conversion", scale=alt.Scale(nice=False))
     base = alt.Chart(alt.NamedData("kernel")).encode(x=x)
-    band = base.mark_area(color=colours.effect, opacity=0.28).encode(
-        y=alt.Y("lower:Q", title="% of the response per second"), y2="upper:Q"
-    )
+    band = base.mark_area(color=colours.effect, opacity=0.28).encode(y=alt.Y("lower:Q", title="% per s"), y2="upper:Q")
     line = base.mark_line(color=colours.observed, strokeWidth=1.6).encode(y="density:Q")
     peak = alt.Chart(alt.NamedData("peak"))
     rule = peak.mark_rule(color=colours.muted, strokeDash=[2, 2]).encode(x="lag_s:Q")

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from attribution import charts, plotted, reports
+from attribution.figures import estimate
 from attribution.tables import Finding
 from attribution.verdict import Verdict
 
@@ -107,7 +108,7 @@ def test_of_many_airings_the_strongest_words_stand_first_and_the_caution_stays(m
 
 def test_explanation_holds_the_numbers_of_the_table(made):
     words = " ".join(reports.explanation(made))
-    assert reports.figure(made.table["incremental"][0], "count") in words
+    assert estimate(made.table.iloc[0], "incremental", "count") in words
     assert "95%" in words
     assert f"{made.total['observed'].max():,.1f}" in words
 

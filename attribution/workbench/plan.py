@@ -10,7 +10,8 @@ import pandas as pd
 import streamlit as st
 
 from attribution import curves, power
-from attribution.figures import figure, html_table
+from attribution.figures import estimate, figure, html_table
+from attribution.moves import NAMES, shown
 from attribution.planning import Plan, difference, draft, kept, lock, spared, verify
 from attribution.sentences import duration, number
 from attribution.settings import Settings
@@ -79,7 +80,7 @@ def _power(case: Bench, held: tuple[str, ...]) -> bench.Work:
 
 def _bar(found: power.Power) -> None:
     lift = found.plan["lift"]
-    word = f"{lift:+.1%}" if math.isfinite(lift) else "no data"
+    word = figure(lift, "percent") if math.isfinite(lift) else "no data"
     facts = [f"from <b>{duration(found.history_s)}</b> of history before the first airing"]
     facts.append("asked of the model at quiet moments there, as if the spot had run")
     st.html(panels.bar(word, power.told(found), facts, claims=False, sign="◇"))
@@ -109,7 +110,7 @@ def holdouts_html(options: pd.DataFrame, held: tuple[str, ...]) -> str:
         mine = set(held) == {name for name in str(r["holdouts"]).split("|") if name}
         name = f"<b>▸ {escape(r['label'])}</b><small>this plan</small>" if mine else escape(r["label"])
         moves = f"{r['correlation']:.2f}" if math.isfinite(r["correlation"]) else panels.DASH
-        rows.append((name, figure(r["lift"], "percent"), f"{r['share']:.0%}", moves))
+        rows.append((name, estimate(r, "lift", "percent"), figure(r["share"], "share"), moves))
     said = (
         "Held-out regions show what would have happened anyway: the larger and the more alike, the smaller a lift is "
         "shown, and the more conversions get no ad. “Moves with the others” is the correlation of the log rates, a "
@@ -206,8 +207,8 @@ def spending_words(found: power.Power, money: power.Spending, kept_of: float, sp
     width = 1.96 * float(found.plan["sd"]) * kept_of / spend
     seen = "it would be seen" if need >= found.plan["lift"] else "it could pay and not be seen"
     return (
-        f"A spend of {number(spend)} pays at a lift of {need:+.1%}: {seen}. Its ROI would be known to ±{width:.0%} "
-        f"({1 - alpha:.0%} interval). {said}"
+        f"A spend of {number(spend)} pays at a lift of {figure(need, 'percent')}: {seen}. Its ROI would be known to "
+        f"±{width:.0%} ({1 - alpha:.0%} interval). {said}"
     )
 
 
@@ -256,10 +257,13 @@ def plan_html(plan: Plan) -> str:
     spared_in = ", ".join(sorted({region for regions in held.values() for region in regions})) or "none"
     rows = (
         ("Outcome", plan.outcome),
-        ("Window", plan.window),
-        ("Airings", f"{len(plan.airings)}, {len(plan.family)} judged together"),
+        ("Window", shown("window", plan.window)),
+        ("Airings", f"{len(plan.airings)}" + f", {len(plan.family)} judged together" * (len(plan.family) > 1)),
         ("Held out", spared_in),
-        ("Choices that differ from the defaults", ", ".join(f"{n} = {v}" for n, v in changed.items()) or "none"),
+        (
+            "Choices that differ from the defaults",
+            "; ".join(f"{NAMES[n]}: {shown(n, v)}" for n, v in changed.items()) or "none",
+        ),
         ("Stopping", plan.stopping),
         ("Data", "; ".join(plan.data_rules)),
     )
