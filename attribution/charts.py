@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 Layers: TypeAlias = alt.LayerChart | alt.FacetChart
 """What Altair's :func:`altair.layer` returns."""
+NAMED = 240
+"""A name in a chart takes so many pixels at most: a longer one would squeeze the chart."""
 MAX_AIRINGS = 40
 
 
@@ -262,7 +264,7 @@ def _labels(breaks: alt.Chart, mode: str) -> list[alt.Chart]:
         side = {"align": "right", "dx": -5} if late else {"align": "left", "dx": 5}
         word = breaks.transform_filter(f"datum.late === {str(late).lower()}").encode(x="time:T", y=alt.value(0))
         name = word.mark_text(baseline="top", dy=4, fontWeight=600, color=colours.effect_text, **side)
-        detail = word.mark_text(baseline="top", dy=18, color=colours.muted, **side)
+        detail = word.mark_text(baseline="top", dy=18, limit=NAMED, color=colours.muted, **side)
         labels += [name.encode(text="kind:N"), detail.encode(text="label:N")]
     return labels
 

@@ -154,7 +154,8 @@ def html_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, words: bo
     body = "".join(f"<tr>{_cells(heads, row)}</tr>" for row in rows)
     kind = "words stack" if words else "stack" if len(heads) > NARROW else "plain"
     table = f'<table class="{kind}"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>'
-    return f'<div class="scroll{" long" * (len(rows) > LONG)}">{table}</div>'
+    named = f'tabindex="0" role="group" aria-label="{escape(", ".join(heads))}"'
+    return f'<div class="scroll{" long" * (len(rows) > LONG)}" {named}>{table}</div>'
 
 
 def _cells(heads: Sequence[str], row: Sequence[str]) -> str:

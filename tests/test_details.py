@@ -83,8 +83,8 @@ def test_many_airings_are_cut_and_counted(full, maker):
 
 
 def test_a_long_table_scrolls_and_a_short_one_does_not():
-    assert 'class="scroll long"' in html_table(("A",), [("x",)] * (LONG + 1))
-    assert 'class="scroll"' in html_table(("A",), [("x",)] * LONG)
+    assert 'class="scroll long" ' in html_table(("A",), [("x",)] * (LONG + 1))
+    assert 'class="scroll" ' in html_table(("A",), [("x",)] * LONG)
 
 
 def test_the_report_holds_every_part_and_the_whole_schedule_before_the_airings(full):

@@ -180,8 +180,8 @@ def _evidence(look: Look) -> dict[str, Why]:
             "e-value = how many times likelier the counts are with the ad than under the best world without it. It "
             "may be "
             f"watched: reaching {line} (1/alpha) by chance has a probability of at most {look.settings.alpha:g}, "
-            "however "
-            "often one looks. Always-valid p = 1 / the largest e-value so far.",
+            "however often one looks. It is read where it had reached that on two consecutive looks, else at the last. "
+            "Always-valid p = 1 / the largest e-value so far.",
             (
                 ("e-value", said("e_value", "evidence")),
                 ("always-valid p", said("anytime_p", "probability")),

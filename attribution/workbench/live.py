@@ -8,7 +8,7 @@ import streamlit as st
 
 from attribution import charts, plotted
 from attribution.reports import explanation
-from attribution.workbench import actions, analyse, because, cards, integrity, matrix, panels, seat, transport
+from attribution.workbench import actions, analyse, because, bell, cards, integrity, matrix, panels, seat, transport
 from attribution.workbench.event import View, view
 from attribution.workbench.keys import listener
 from attribution.workbench.live_style import sheet
@@ -65,6 +65,8 @@ def show() -> None:
     seat.arrive(feed)
     st.html(sheet(mode()))
     st.html(listener(), unsafe_allow_javascript=True)
+    bell.listener()
+    bell.bell(feed)
     transport.bar(feed)
     if seat.depth() == "present":
         _present(feed)
@@ -221,6 +223,7 @@ def _ground(feed: Watch, now: Look, why: dict[str, because.Why]) -> None:
         actions.locking(feed, now)
         st.html(integrity.alerts_html(waiting))
         actions.acknowledging(waiting)
+        bell.switches()
     with widths[2], st.container(key="panel-actions"):
         st.html(f'<div class="ec">{panels.title("Quick actions")}</div>')
         actions.quick(feed)

@@ -107,6 +107,9 @@ body{color-scheme:MODE}
 .share .track u{position:absolute;top:.05rem;width:2px;height:1rem;margin-left:-1px;background:var(--counterfactual)}
 .share>span:last-child{text-align:right}.share small{display:block}
 .lock{font:400 .84rem/1.5 var(--mono);margin:.5rem 0 0}.ec p.lock{padding:0}
+.st-key-bell{margin-top:.5rem;padding-top:.5rem;border-top:1px solid var(--line);flex-wrap:wrap}
+.st-key-bell label p{font:400 .76rem var(--mono)}p.refused{display:none}
+[data-refused] p.refused{display:block;color:var(--bad)}
 .kinds{display:flex;flex-wrap:wrap;gap:.2rem 1.1rem;font-size:.76rem;color:var(--muted);margin-top:.6rem;
  padding-top:.6rem;
  border-top:1px solid var(--line)}.kinds b{color:var(--ink)}

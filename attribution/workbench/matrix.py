@@ -45,7 +45,7 @@ def world(look: Look, mode: str) -> str:
     # Names stand above and below their marks in turn, so that neighbours do not cover each other.
     marks = [_mark(row, at, "below" if number % 2 else "above") for number, (at, row) in enumerate(there)]
     away = f"<br>not on the map, for their names do not say where: {escape(', '.join(unknown))}" if unknown else ""
-    alt = "; ".join(_said(row) for row in look.regions.to_dict("records"))
+    alt = "; ".join(_said(row) for row in look.regions.to_dict("records")).replace("<", "‹").replace(">", "›")
     return (
         f'<div class="ec world" role="img" aria-label="{escape(alt)}"><img alt="" src="{land_image(mode)}">'
         f'{"".join(marks)}</div><div class="ec"><p class="from">● exposed ○ control, size by traffic · '

@@ -18,6 +18,7 @@ from attribution.settings import Settings
 from attribution.workbench import bench, panels
 from attribution.workbench.evidence_style import SHEET
 from attribution.workbench.live import chart
+from attribution.workbench.roles import barred
 from attribution.workbench.shell import mode
 from attribution.workbench.tune_more import PLAN
 
@@ -165,7 +166,9 @@ def _money(case: Bench, one: bench.Work) -> None:
         margin = middle.number_input(
             "Margin, of it", min_value=0.0, max_value=1.0, value=known["margin"], key="plan-margin"
         )
-        spend = right.number_input("Spend on the spot", min_value=0.0, value=known["spend"], key="plan-spend")
+        spend = right.number_input(
+            "Spend on the spot", min_value=0.0, value=known["spend"], key="plan-spend", format="%.0f"
+        )
         bench.panel(
             "within-money", one, lambda found: _spending(found, value, margin, spend, case.settings.alpha),
             doing="Asking the history",
@@ -223,7 +226,11 @@ def _lock(case: Bench, held: tuple[str, ...]) -> None:
         now = draft(case.settings, airings, tuner.counts, family=family)
         st.html(f'<div class="ec">{plan_html(now)}</div>')
         with st.container(horizontal=True, gap="small"):
-            st.button("Lock this plan", key="plan-lock", type="primary", on_click=_locked, args=(case, airings, family))
+            if why := barred():
+                st.html(panels.lead(why))
+            else:
+                args = (case, airings, family)
+                st.button("Lock this plan", key="plan-lock", type="primary", on_click=_locked, args=args)
             plan: Plan | None = st.session_state.get(PLAN)
             if plan is not None:
                 st.download_button("Save the plan", plan.to_json(), "plan.json", "application/json", key="plan-save")

@@ -29,13 +29,15 @@ SHEET = """
 [data-testid=stHeader] button,[data-testid=stHeader] [role=button]{pointer-events:auto}
 [data-testid=stMainBlockContainer]{padding:.35rem 1.25rem 2rem;max-width:1720px;margin:0 auto}
 [data-testid=stMainBlockContainer]>[data-testid=stVerticalBlock]{gap:.75rem}
-[data-testid=stElementContainer]:has(>[data-testid=stHtml]>style:only-child){display:none}
+[data-testid=stElementContainer]:has(>[data-testid=stHtml]>:is(style,script):only-child){display:none}
 .st-key-bar{align-items:center;min-height:2.5rem;padding-right:3rem;gap:.35rem .9rem;flex-wrap:nowrap}
 .st-key-bar>*{flex:none}
 [data-testid=stStatusWidget]:has([data-testid=stStatusWidgetRunningIcon],[data-testid=stStatusWidgetRunningManIcon]){
  display:none}
 [data-stale=true]{opacity:1!important;transition:none!important}
 :focus-visible{outline:2px solid var(--counterfactual)!important;outline-offset:2px}
+.st-key-who{align-items:center;margin-top:-.4rem}.st-key-who button{min-height:1.7rem;padding:.05rem .6rem}
+.ec.under{font:400 .74rem/1.4 var(--mono)}
 .brand{display:flex;align-items:center;gap:.6rem;font:600 .85rem var(--mono);letter-spacing:.14em;color:var(--ink)}
 .brand::before{content:"";width:22px;height:22px;flex:none;background:url("data:image/svg+xml,LOGO")}
 .st-key-bar [data-testid=stPageLink-NavLink]{padding:.2rem .65rem;border-radius:4px}
@@ -130,7 +132,7 @@ SHEET = """
 .st-key-hero [data-testid=stVerticalBlock],.st-key-hero{gap:.3rem}
 .st-key-hero [data-testid=stPopoverButton]{font-family:var(--mono);min-height:1.8rem;padding:.1rem .6rem}
 .st-key-herohead{align-items:center;flex-wrap:nowrap}
-.stPopover button p,.stButton button p,.stDownloadButton button p{font:400 .8rem var(--mono)}
+.stPopover button p,.stButton button p,.stDownloadButton button p{font:400 .8rem/1.4rem var(--mono);display:block}
 .stApp .stButton button:disabled,.stApp .stDownloadButton button:disabled{opacity:.55}
 [data-testid=stBaseButton-primary] p,[data-testid=stBaseButton-primary] span{font-weight:600!important}
 .stApp [data-testid=stBaseButton-primary]{background:#FFD21F;border-color:#FFD21F;color:#14181D}

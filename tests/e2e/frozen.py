@@ -10,15 +10,18 @@ from dataclasses import replace
 from typing import Any
 
 import pandas as pd
+import streamlit as st
 from streamlit.web import cli
 
 import attribution as at
 from attribution import health
 from attribution.planning import lock
-from attribution.stream.engine import Engine, ManualClock
+from attribution.stream.engine import Engine, ManualClock, Snapshot
 from attribution.stream.feeds import SimulatedFeed
 from attribution.stream.lags import Timed
-from attribution.workbench import live
+from attribution.stream.notices import LogEntry
+from attribution.stream.vault import Vault
+from attribution.workbench import live, seat
 from attribution.workbench.event import view
 from attribution.workbench.look import Answer, Look, look
 from attribution.workbench.shell import ROOT
@@ -26,7 +29,7 @@ from attribution.workbench.sight import current
 from attribution.workbench.tape import Tape
 from attribution.workbench.watch import Watch, follow, locked, stopped
 
-STATES = ("answered", "stale", "silent", "stopped", "locked", "hostile")
+STATES = ("answered", "waiting", "stale", "silent", "stopped", "locked", "hostile")
 HOSTILE = '<img src=x onerror="window.hacked=1">\'**b**`$x$[a](javascript:hacked())</style>'
 """What a feed may say: markup, an attribute that runs, Markdown, the end of a style."""
 
@@ -34,8 +37,9 @@ HOSTILE = '<img src=x onerror="window.hacked=1">\'**b**`$x$[a](javascript:hacked
 class Frozen(Watch):
     """A watch whose look never changes: no thread, no clock."""
 
-    def __init__(self, shown: Look) -> None:
-        self.view, self.tape, self._still, self.answer = view({}), Tape(), shown, Answer(words={}, changed={})
+    def __init__(self, shown: Look, known: Snapshot) -> None:
+        self.view, self.tape, self.vault, self.answer = view({}), Tape(), Vault(), Answer(words={}, changed={})
+        self._still, self._known = shown, known
         self.tape.keep(shown)
 
     @property
@@ -52,8 +56,20 @@ class Frozen(Watch):
         """Return the look."""
         return self._still
 
+    @property
+    def title(self) -> str:
+        """What is on the air."""
+        return str(self._still.event.title)
+
+    def snapshot(self) -> Snapshot:
+        """Return what was counted."""
+        return self._known
+
     def refresh(self) -> None:
-        """Nothing is newer."""
+        """Let a verdict become another."""
+        words = f"{HOSTILE}: undecided → caused, e-value {len(self._still.log)}"
+        told = LogEntry(self._still.now, "MODEL_UPDATE", words)
+        self._still = replace(self._still, log=[told, *self._still.log])
 
 
 def named(snapshot: Any) -> Any:
@@ -82,6 +98,8 @@ def frozen(state: str, after_s: float = 90.0) -> Frozen:
         clock.advance(seconds)
         engine.step()
     now = engine.snapshot()
+    if state == "waiting":
+        return Frozen(look(world.scenario, settings, now, Answer(words={}, changed={}), feed.lags()), now)
     if state == "hostile":
         now = named(now)
     tables = {"social": now.social, "audience": now.audience, "context": now.context}
@@ -101,14 +119,19 @@ def frozen(state: str, after_s: float = 90.0) -> Frozen:
     event = world.scenario
     if state == "hostile":
         event = replace(event, title=HOSTILE, advertiser=HOSTILE)
-    return Frozen(look(event, settings, now, answer, feed.lags()))
+    return Frozen(look(event, settings, now, answer, feed.lags()), now)
 
 
-def main(state: str, port: str) -> None:
-    """Serve the app."""
+def main(state: str, port: str, *more: str) -> None:
+    """Serve the app; ``more`` are options of Streamlit."""
     still = frozen(state)
-    live.opened = live.watched = lambda: still
-    sys.argv = ["streamlit", "run", str(ROOT / "app.py"), "--server.port", port, "--server.address", "127.0.0.1"]
+
+    def opened() -> Frozen:
+        seat.open_at(st.query_params.to_dict())
+        return still
+
+    live.opened, live.watched = opened, lambda: still
+    sys.argv = ["streamlit", "run", str(ROOT / "app.py"), "--server.port", port, "--server.address", "127.0.0.1", *more]
     cli.main()
 
 

@@ -87,7 +87,7 @@ def test_figures_of_the_row_stand_on_the_cards(made):
     assert "3.1×" in words
     assert "30 s" in words
     assert "1.1M" in words
-    assert "+10.0% against 15 min ago" in words
+    assert "+10% against 15 min ago" in words
     assert "unscheduled" in words
 
 
