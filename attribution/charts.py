@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 Layers: TypeAlias = alt.LayerChart | alt.FacetChart
 """What Altair's :func:`altair.layer` returns."""
+NAMED = 240
+"""A name in a chart takes so many pixels at most: a longer one would squeeze the chart."""
 MAX_AIRINGS = 40
 
 
@@ -267,7 +269,7 @@ def _labels(breaks: alt.Chart, mode: str) -> list[alt.Chart]:
         side = {"align": "right", "dx": -5} if late else {"align": "left", "dx": 5}
         word = breaks.transform_filter(f"datum.late === {str(late).lower()}").encode(x="time:T", y=alt.value(0))
         name = word.mark_text(baseline="top", dy=4, fontWeight=600, color=colours.effect_text, **side)
-        detail = word.mark_text(baseline="top", dy=18, color=colours.muted, **side)
+        detail = word.mark_text(baseline="top", dy=18, limit=NAMED, color=colours.muted, **side)
         labels += [name.encode(text="kind:N"), detail.encode(text="label:N")]
     return labels
 
@@ -358,9 +360,7 @@ def _response_layers(mode: str) -> Layers:
     colours = palette(mode)
     x = alt.X("lag_s:Q", title="seconds from delivered exposure to conversion", scale=alt.Scale(nice=False))
     base = alt.Chart(alt.NamedData("kernel")).encode(x=x)
-    band = base.mark_area(color=colours.effect, opacity=0.28).encode(
-        y=alt.Y("lower:Q", title="% of the response per second"), y2="upper:Q"
-    )
+    band = base.mark_area(color=colours.effect, opacity=0.28).encode(y=alt.Y("lower:Q", title="% per s"), y2="upper:Q")
     line = base.mark_line(color=colours.observed, strokeWidth=1.6).encode(y="density:Q")
     peak = alt.Chart(alt.NamedData("peak"))
     rule = peak.mark_rule(color=colours.muted, strokeDash=[2, 2]).encode(x="lag_s:Q")

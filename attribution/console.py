@@ -56,7 +56,7 @@ def remark(text: str) -> None:
 
 def show(result: Analysis) -> None:
     """Print an analysis for a person: the answer, the figures, what to know about the data."""
-    from attribution.figures import figure
+    from attribution.figures import estimate, figure
 
     console = out()
     full = result.verdicts if len(result.verdicts) <= WHOLE else ()
@@ -79,10 +79,10 @@ def show(result: Analysis) -> None:
             f"{row['start']:%Y-%m-%d %H:%M:%S}",
             Text(row["verdict"], style="bold"),
             _with_interval(row, "incremental", "count"),
-            figure(row["counterfactual"], "plain"),
+            estimate(row, "counterfactual", "plain"),
             _with_interval(row, "lift", "percent"),
             figure(row["e_value"], "evidence"),
-            figure(row["iroas"], "ratio"),
+            estimate(row, "iroas", "ratio"),
         )
     console.print(table)
     unknown = Counter((row.column, row.reason) for row in result.reasons.itertuples() if row.column in SHOWN)
@@ -135,9 +135,9 @@ def show_plan(plan: Plan) -> None:
 
 def _with_interval(row: Mapping[Any, Any], name: str, kind: str) -> str:
     """Write an estimate with its interval, where that is known."""
-    from attribution.figures import figure, interval
+    from attribution.figures import estimate, interval
 
-    return f"{figure(row[name], kind)} {interval(row, name, kind)}".strip()
+    return f"{estimate(row, name, kind)} {interval(row, name, kind)}".strip()
 
 
 def as_json(result: Analysis) -> dict[str, Any]:

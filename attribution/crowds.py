@@ -14,6 +14,7 @@ import pandas as pd
 from scipy.special import ndtri
 
 from attribution.answers import TABLE, Answer, silent
+from attribution.figures import between
 from attribution.frames import moments
 from attribution.model.dense import SHIFTS, Dense, fit_dense
 from attribution.money import money
@@ -74,9 +75,10 @@ def with_whole(verdict: Verdict, groups: pd.DataFrame, *, alpha: float) -> Verdi
     if groups.empty:
         return verdict
     line = groups.iloc[0]
+    ends = (line["lower"], line["upper"])
     told = (
-        f"The whole schedule of {int(line['airings']):,} airings: {signed(line['incremental'])} conversions "
-        f"({100 * (1 - alpha):g}% interval {signed(line['lower'])} to {signed(line['upper'])}; p {line['p']:.2g} among "
+        f"The whole schedule of {int(line['airings']):,} airings: {signed(line['incremental'], ends)} conversions "
+        f"({100 * (1 - alpha):g}% interval {between(*ends, 'count')}; p {line['p']:.2g} among "
         f"the same schedule shifted to where it did not run): {line['verdict']}."
     )
     return replace(verdict, sentence=f"{told} {verdict.sentence}")
@@ -193,8 +195,10 @@ def _judge(airing: pd.Series, settings: Settings, found: Dense, line: dict[str, 
     low, high, expected = line["own"] - span, line["own"] + span, line["counterfactual"]
     smallest = 0.10 if settings.smallest_lift is None else settings.smallest_lift
     where = f"in the {duration(found.horizon_s)} after the start of {name}"
-    own = f"{signed(line['own'])} conversions ({100 * (1 - alpha):g}% interval {signed(low)} to {signed(high)})"
-    pooled = f"{signed(line['incremental'])} ({signed(line['lower'])} to {signed(line['upper'])})"
+    level = f"{100 * (1 - alpha):g}% interval"
+    own = f"{signed(line['own'], (low, high))} conversions ({level} {between(low, high, 'count')})"
+    ends = (line["lower"], line["upper"])
+    pooled = f"{signed(line['incremental'], ends)} ({between(*ends, 'count')})"
     claimed = bool(line["p"] <= alpha and low > 0)
     if claimed:
         word = "association"

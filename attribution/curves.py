@@ -129,8 +129,10 @@ def plan_spec(mode: str, x_title: str, y_title: str) -> dict[str, Any]:
     line = base.mark_line(color=colours.observed, strokeWidth=1.6).encode(y="y:Q")
     dots = base.mark_point(filled=True, size=30, opacity=1, color=colours.observed).encode(y="y:Q")
     now = named("now").mark_point(filled=True, size=90, opacity=1, color=colours.effect_text).encode(x="x:Q", y="y:Q")
-    words = named("now").mark_text(align="left", dx=9, dy=-7, color=colours.ink).encode(x="x:Q", y="y:Q", text="text:N")
-    return finished(alt.layer(frame, band, line, dots, now, words), mode, f"{y_title} by {x_title}.", CURVE - 20)
+    told = named("now").encode(x="x:Q", y="y:Q", text="text:N")
+    right = told.transform_filter("!datum.rises").mark_text(align="left", dx=9, dy=-7, color=colours.ink)
+    left = told.transform_filter("datum.rises").mark_text(align="right", dx=-9, dy=-7, color=colours.ink)
+    return finished(alt.layer(frame, band, line, dots, now, right, left), mode, f"{y_title} by {x_title}.", CURVE - 20)
 
 
 def plan_frames(
@@ -142,6 +144,7 @@ def plan_frames(
         given[name] = given[name] if name in given else given["y"]
     given = given.dropna(subset=["x", "y"])
     points = pd.DataFrame(list(now), columns=["x", "y", "text"]).dropna()
+    points["rises"] = len(given) > 1 and given["y"].iloc[-1] > given["y"].iloc[0]  # words stand off the line
     xs, ys = [*given["x"], *points["x"]], [*given["high"].dropna(), *given["y"], *points["y"]]
     wide = 0.04 * max(max(xs, default=1.0) - min(xs, default=0.0), 1e-9)
     top = 1.15 * max(ys, default=1.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from attribution.figures import figure, html_table, interval
+from attribution.figures import between, estimate, figure, html_table, interval
 from attribution.frames import ONSET
 from attribution.money import DOUBT
 
@@ -157,7 +157,7 @@ def _bounds(bounds: pd.DataFrame) -> str:
         (
             escape(str(row["airing"])),
             f"{row['loss']:.1%}",
-            f"{figure(row['lower'], 'count')} to {figure(row['upper'], 'count')}",
+            between(row["lower"], row["upper"], "count"),
         )
         for row in bounds.to_dict("records")
     ]
@@ -171,8 +171,8 @@ def _plan(notes: Sequence[str]) -> str:
 
 def _banded(row: dict, name: str, kind: str, *, low: str, high: str) -> str:
     """Write a figure with its interval in small; an unknown one with the reason that the row gives."""
-    text = figure(row[name], kind)
-    span = interval({f"{name}_lower": row[low], f"{name}_upper": row[high]}, name, kind)
+    ends = {name: row[name], f"{name}_lower": row[low], f"{name}_upper": row[high]}
+    text, span = estimate(ends, name, kind), interval(ends, name, kind)
     small = span or escape(str(row.get("status", "")))
     return f"{text}<small>{small}</small>" if small else text
 

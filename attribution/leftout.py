@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from attribution.figures import figure
 from attribution.tuning import Tuner
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def hangs_on(table: pd.DataFrame) -> str:
     if parts.empty or not np.isfinite(whole["lift"]):
         return "No region could be left out."
     other = parts[parts["word"] != whole["word"]]
-    span = f"between {parts['lift'].min():+.1%} and {parts['lift'].max():+.1%}".replace("-", "−")
+    span = f"between {figure(parts['lift'].min(), 'percent')} and {figure(parts['lift'].max(), 'percent')}"
     if other.empty:
         return f"Whichever region is left out, the word stays “{whole['word']}”, and the lift lies {span}."
     named = "; ".join(f"without {row['region']} it is “{row['word']}”" for row in other.to_dict("records"))

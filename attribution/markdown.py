@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from attribution.details import provenance
-from attribution.figures import figure, interval
+from attribution.figures import estimate, interval
 from attribution.sheets import FIGURES, mark
 from attribution.verdict import RUNGS
 
@@ -69,7 +69,7 @@ def _table(result: Analysis) -> list[str]:
         for name in SHOWN:
             _, kind, banded = FIGURES[name]
             span = interval(row, name, kind) if banded else ""
-            cells.append(figure(row[name], kind) + (f" ({span})" if span else ""))
+            cells.append(estimate(row, name, kind) + (f" ({span})" if span else ""))
         rows.append(f"| {' | '.join(cells)} |")
     left = len(result.table) - MOST
     more = ["", f"{left} further airings stand in the tables."] if left > 0 else []

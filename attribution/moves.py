@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
-from attribution.figures import figure
+from attribution.figures import estimate, figure
 from attribution.settings import PRESETS, Settings, seconds
 
 if TYPE_CHECKING:
@@ -152,7 +152,9 @@ def changed(before: Finger, now: Finger) -> tuple[str, ...]:
     old, new = float(a["incremental"]), float(b["incremental"])
     if math.isfinite(old) and math.isfinite(new):
         share = f" ({figure((new - old) / abs(old), 'percent')})" if abs(old) >= 1 else ""
-        said.append(f"Incremental: {figure(old, 'count')} → {figure(new, 'count')}{share}.")
+        said.append(
+            f"Incremental: {estimate(a, 'incremental', 'count')} → {estimate(b, 'incremental', 'count')}{share}."
+        )
     widths = [float(r["incremental_upper"]) - float(r["incremental_lower"]) for r in (a, b)]
     if all(w > 0 for w in widths):
         ratio = widths[1] / widths[0]

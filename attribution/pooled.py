@@ -234,7 +234,7 @@ def told(found: Pooling) -> str:
     >>> table = pd.DataFrame({"category": ["A", "B"], "pooled": [0.2, 0.1], "sd": 0.01})
     >>> print(told(Pooling("creative", 0.15, 0.0, 0.05, table)))
     By creative the true lifts differ by about 5 points from one category to another: A first at +20%, B last at +10%
-    (better with probability > 99.9%).
+    (better with probability > 0.999).
     """
     first, last = found.table.iloc[0], found.table.iloc[-1]
     span = f"{first['category']} first at {_percent(first['pooled'])}, {last['category']} last at "

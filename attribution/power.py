@@ -15,6 +15,7 @@ import pandas as pd
 from scipy.special import ndtri
 
 from attribution.analysis import one_thread
+from attribution.figures import figure
 from attribution.frames import moments
 from attribution.model import design as designs
 from attribution.model import fit as fast
@@ -321,13 +322,11 @@ def told(found: Power) -> str:
     held = " and ".join(str(plan["holdouts"]).split("|")) if plan["holdouts"] else ""
     where = f"with {held} held out" if held else "with no region held out"
     said = (
-        f"One spot {where} shows a lift of {plan['lift']:+.1%} or more, four times out of five: "
+        f"One spot {where} shows a lift of {figure(plan['lift'], 'percent')} or more, four times out of five: "
         f"{plan['lift'] * plan['expected']:,.0f} conversions beyond {plan['expected']:,.0f} in {plan['window_s']:g} s."
     )
     best = best_holdout(found)
     if best is not None and best["lift"] < 0.97 * plan["lift"]:
-        said += (
-            f" With {best['label']} held out instead it would be {best['lift']:+.1%}, and {best['share']:.0%} of the "
-        )
-        said += "conversions would get no ad."
+        spared = f"{figure(best['share'], 'share')} of the conversions would get no ad."
+        said += f" With {best['label']} held out instead it would be {figure(best['lift'], 'percent')}, and {spared}"
     return said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from attribution.figures import Ends, between, evidence, figure
 from attribution.ladder import CLAIMS, ONE_REGION, Case, obstacle, standing
 
 INCOMPLETE = 0.98
@@ -20,42 +21,37 @@ APART = {
 """What would separate the ad from what stands in the way, by the name of the obstacle."""
 
 
-def number(value: float) -> str:
+def number(value: float, ends: Ends | None = None) -> str:
     """Write a count with thousands and no more digits than it deserves; a dash where unknown.
 
     Examples
     --------
-    >>> number(1234.56), number(3.14159), number(float("nan"))
-    ('1,235', '3.1', '–')
+    >>> number(1234.56), number(3.14159), number(float("nan")), number(1234.56, (1000.0, 1500.0))
+    ('1,235', '3.1', '—', '1,230')
     """
-    if not np.isfinite(value):
-        return "–"
-    return f"{value:,.0f}" if abs(value) >= 20 else f"{value:,.1f}"
+    return figure(value, "plain", ends)
 
 
-def signed(value: float) -> str:
+def signed(value: float, ends: Ends | None = None) -> str:
     """Write a signed count.
 
     Examples
     --------
     >>> signed(1234.5), signed(-3.0)
-    ('+1,234', '−3.0')
+    ('+1,234', '−3')
     """
-    return ("+" if value >= 0 else "−") + number(abs(value))
+    return figure(value, "count", ends)
 
 
-def percent(value: float) -> str:
+def percent(value: float, ends: Ends | None = None) -> str:
     """Write a signed share as a percentage.
 
     Examples
     --------
-    >>> percent(0.123), percent(-0.004)
-    ('+12%', '−0.4%')
+    >>> percent(0.123), percent(-0.004), percent(0.123, (0.04, 0.2))
+    ('+12%', '−0.4%', '+12%')
     """
-    if not np.isfinite(value):
-        return "–"
-    size = abs(value) * 100
-    return ("+" if value >= 0 else "−") + (f"{size:,.0f}%" if size >= 10 else f"{size:.1f}%")
+    return figure(value, "percent", ends)
 
 
 def needed(alpha: float) -> str:
@@ -70,19 +66,14 @@ def needed(alpha: float) -> str:
 
 
 def odds(log_e: float) -> str:
-    """Write an e-value: its number, or a power of ten where it is beyond reading.
+    """Write an e-value, given its logarithm.
 
     Examples
     --------
     >>> odds(3.0), odds(30.0), odds(-40.0)
-    ('20', '10^13', '10^-18')
+    ('20', '1e13', '4e-18')
     """
-    if not np.isfinite(log_e):
-        return "–"
-    if abs(log_e) > np.log(1e6):
-        return f"10^{int(np.floor(log_e / np.log(10)))}"
-    value = float(np.exp(log_e))
-    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}" if value >= 0.01 else f"{value:.1g}"
+    return evidence(log_e)
 
 
 def chance(probability: float) -> str:
@@ -91,11 +82,10 @@ def chance(probability: float) -> str:
     Examples
     --------
     >>> chance(0.975), chance(0.99997), chance(0.0)
-    ('= 97.5%', '> 99.9%', '< 0.1%')
+    ('= 0.975', '> 0.999', '< 0.001')
     """
-    if probability > 0.999:
-        return "> 99.9%"
-    return "< 0.1%" if probability < 0.001 else f"= {probability:.1%}"
+    text = figure(probability, "probability")
+    return text if text[0] in "<>" else f"= {text}"
 
 
 def duration(seconds: float) -> str:
@@ -118,15 +108,20 @@ def _listed(names: tuple[str, ...]) -> str:
 
 
 def _ends(low: float, high: float) -> str:
-    return f"{signed(low)} to {signed(high)}"
+    return between(low, high, "count")
 
 
 def _amount(case: Case) -> str:
-    lift = f"; lift {percent(case.lift)}" if np.isfinite(case.lift) else ""
+    lift = f"; lift {percent(case.lift, (case.lift_lower, case.lift_upper))}" if np.isfinite(case.lift) else ""
     return (
-        f"{signed(case.incremental)} conversions "
+        f"{signed(case.incremental, (case.lower, case.upper))} conversions "
         f"({100 * (1 - case.alpha):g}% interval {_ends(case.lower, case.upper)}{lift})"
     )
+
+
+def _without(case: Case) -> str:
+    """Write what was expected without the ad: it is known as well as what the ad added."""
+    return number(case.counterfactual, (case.lower, case.upper))
 
 
 def answered(case: Case, word: str) -> str:
@@ -137,17 +132,17 @@ def answered(case: Case, word: str) -> str:
             f"so the {duration(case.window_s)} after the start of {case.airing} cannot be found in the data."
         )
     where = f"in the {duration(case.window_s)} after the start of {case.airing}"
-    amount = _amount(case)
+    amount, ends = _amount(case), (case.lift_lower, case.lift_upper)
     if word == "caused":
-        return f"The ad caused {amount} {where}, beyond the {number(case.counterfactual)} expected without it."
+        return f"The ad caused {amount} {where}, beyond the {_without(case)} expected without it."
     if word == "suggestive":
         return f"Probably an effect of the ad: {amount} {where}. {_short_of_caused(case)}"
     if word == "association":
         return f"A jump at this time: {amount} {where}. Nothing here can tell the ad from whatever else happened then."
     if word == "no effect":
         return (
-            f"No effect worth knowing {where}: the lift lies between {percent(case.lift_lower)} and "
-            f"{percent(case.lift_upper)}, inside ±{case.smallest_lift:.0%} ({case.smallest_why})."
+            f"No effect worth knowing {where}: the lift lies between {percent(case.lift_lower, ends)} and "
+            f"{percent(case.lift_upper, ends)}, inside ±{case.smallest_lift:.0%} ({case.smallest_why})."
         )
     if word == "not separable":
         return f"The ad cannot be told apart from what else moved {where}: {amount}. {_in_the_way(case)}"

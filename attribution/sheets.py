@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from attribution import plotted
-from attribution.figures import figure, html_table, interval
+from attribution.figures import estimate, html_table, interval
 from attribution.verdict import WORDS
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def explanation(result: Analysis) -> list[str]:
     for row in told.head(MAX_EXPLAINED).to_dict("records"):
         span = interval(row, "incremental", "count")
         sentences.append(
-            f"For {row['airing']} the area between them is {figure(row['incremental'], 'count')} conversions"
+            f"For {row['airing']} the area between them is {estimate(row, 'incremental', 'count')} conversions"
             + (f" ({span})." if span else ".")
         )
     if len(told) > MAX_EXPLAINED:
@@ -177,7 +177,7 @@ def table_html(result: Analysis) -> str:
 def _cell(result: Analysis, row: pd.Series, name: str, notes: dict[str, int]) -> str:
     """Write one figure with its interval; an unknown one points at its reason, which ``notes`` numbers."""
     _, kind, banded = FIGURES[name]
-    text = figure(row[name], kind)
+    text = estimate(row, name, kind)
     if text == "—":
         why = reason(result, row["airing"], name) or "not computed for this data"
         number = notes.setdefault(why, len(notes) + 1)

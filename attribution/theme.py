@@ -224,6 +224,7 @@ def chart_config(mode: str) -> dict[str, Any]:
         "background": "transparent",
         "font": MONO,
         "view": {"stroke": None},
+        "mark": {"aria": False},  # a chart is told in words as a whole, not mark by mark
         "axis": axis,
         "axisX": {"grid": False},
         "axisY": {"domain": False, "titlePadding": 10},

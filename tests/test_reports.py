@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from attribution import charts, onefile, plotted, reports, sheets
+from attribution.figures import estimate
 from attribution.flowing import flowed
 from attribution.pictures import pictures
 from attribution.tables import Finding
@@ -120,7 +121,7 @@ def test_of_many_airings_the_strongest_words_stand_first_and_the_caution_stays(m
 
 def test_explanation_holds_the_numbers_of_the_table(made):
     words = " ".join(sheets.explanation(made))
-    assert sheets.figure(made.table["incremental"][0], "count") in words
+    assert estimate(made.table.iloc[0], "incremental", "count") in words
     assert "95%" in words
     assert f"{made.total['observed'].max():,.1f}" in words
 

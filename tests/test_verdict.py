@@ -213,7 +213,7 @@ GOLDEN = {
     "no effect": (
         NOTHING,
         (
-            "No effect worth knowing in the 60 s after the start of HALFTIME: the lift lies between −6.0% and +8.0%, "
+            "No effect worth knowing in the 60 s after the start of HALFTIME: the lift lies between −6% and +8%, "
             "inside ±10% (the default)."
         ),
     ),
@@ -229,7 +229,7 @@ GOLDEN = {
         NOTHING._replace(lift_upper=0.3),
         (
             "Undecided in the 60 s after the start of HALFTIME: +20 conversions (95% interval −150 to +190; lift "
-            "+0.8%). "
+            "+1%). "
             "One airing here shows a lift of +11% or more four times out of five."
         ),
     ),
@@ -297,6 +297,9 @@ def shown(text: str) -> set[str]:
     return set(re.findall(r"\d+(?:,\d{3})*(?:\.\d+)?", text))
 
 
+ENDS = ("", "lift_", "robust_", "watched_", "worst_")
+
+
 def written(case: Case) -> set[str]:
     """Every number that may stand in a sentence: the case's own in every way of writing, and the words' constants."""
     values = [v for v in case if isinstance(v, (int, float)) and not isinstance(v, bool) and np.isfinite(v)]
@@ -306,6 +309,10 @@ def written(case: Case) -> set[str]:
     for value in values:
         text += [number(value), signed(value), percent(value), odds(value), chance(value), duration(abs(value))]
         text += [f"{value:g} {value:.2f} {value:.2g} {value:.0%} {value:.1%} {value:,.0f} {value:,}"]
+    own = {name: (getattr(case, f"{name}lower"), getattr(case, f"{name}upper")) for name in ENDS}
+    for name, ends in own.items():
+        middle = {"": case.incremental, "lift_": case.lift}.get(name, ends[0])
+        text += [write(value, ends) for value in (*ends, middle, case.counterfactual) for write in (number, percent)]
     return shown(" ".join(text))
 
 
@@ -317,7 +324,7 @@ def test_any_case_gets_one_word_and_only_its_own_numbers(case):
     assert WORDS.count(told.word) == 1
     assert told.would_change
     assert "nan" not in re.findall(r"[a-z]+", text.lower())
-    assert "–" not in text
+    assert "—" not in text
     assert "inf" not in re.findall(r"[a-z]+", text.lower())
     assert shown(text) <= written(case), shown(text) - written(case)
     assert (told.rung == 0) == (told.word == "no data")

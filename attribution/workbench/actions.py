@@ -13,6 +13,7 @@ from attribution.figures import html_table
 from attribution.reports import Report, report
 from attribution.tabled import csv_text, tables_csv
 from attribution.workbench import integrity, panels, seat
+from attribution.workbench.roles import barred
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,6 +87,9 @@ def locking(feed: Watch, now: Look) -> None:
     """Offer to lock the plan while nothing is locked and it is not too late."""
     if now.plan is not None or seat.seat() is not None:
         return
+    if why := barred():
+        st.html(panels.lead(why))
+        return
     with st.container(key="lockplan"):
         if st.button("Lock the plan", key="press-lock"):
             try:
@@ -99,7 +103,7 @@ def locking(feed: Watch, now: Look) -> None:
 
 def acknowledging(alerts: list[integrity.Alert], *, place: str = "panel") -> None:
     """Offer to acknowledge what waits; ``place`` tells two such buttons apart."""
-    if alerts and st.button(f"Acknowledge {len(alerts)}", key=f"press-acknowledge-{place}"):
+    if alerts and not barred() and st.button(f"Acknowledge {len(alerts)}", key=f"press-acknowledge-{place}"):
         seat.acknowledged().update(alert.key for alert in alerts)
         st.rerun()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from attribution.details import WHOLE, details
 from attribution.figures import figure, html_table
 from attribution.money import cost_per_incremental
 from attribution.sentences import number
+from attribution.tables import count_of
 from attribution.workbench import bench, panels, tune_bar, tune_panels
 from attribution.workbench.evidence_style import SHEET
 from attribution.workbench.live import chart
@@ -140,15 +142,23 @@ def _evening() -> None:
 
 CONFIG = {
     "start": st.column_config.DatetimeColumn("Start, UTC", format="MMM DD, HH:mm:ss"),
-    "incremental": st.column_config.NumberColumn("Incremental", format="%+.0f"),
-    "lower": st.column_config.NumberColumn("from", format="%+.0f"),
-    "upper": st.column_config.NumberColumn("to", format="%+.0f"),
-    "lift": st.column_config.NumberColumn("Lift, %", format="%+.1f"),
-    "e_value": st.column_config.NumberColumn("e-value", format="scientific"),
+    "incremental": st.column_config.NumberColumn("Incremental"),
+    "lower": st.column_config.NumberColumn("From"),
+    "upper": st.column_config.NumberColumn("To"),
+    "lift": st.column_config.NumberColumn("Lift"),
+    "e_value": st.column_config.NumberColumn("e-value"),
     "survives": st.column_config.CheckboxColumn("Survives"),
-    "spend": st.column_config.NumberColumn("Spend", format="%.0f"),
-    "cost": st.column_config.NumberColumn("Cost per incremental", format="%.2f"),
+    "spend": st.column_config.NumberColumn("Spend"),
+    "cost": st.column_config.NumberColumn("Cost per incremental"),
 }
+WRITTEN = {
+    **dict.fromkeys(("incremental", "lower", "upper"), "count"),
+    "lift": "percent",
+    "e_value": "evidence",
+    "spend": "plain",
+    "cost": "amount",
+}
+"""Column of the table -> the kind of its figures."""
 SHOWN = ("airing", "start", "creative", "network", "break position", "word", "rung", *list(CONFIG)[1:])
 
 
@@ -157,9 +167,11 @@ def _table(rows: pd.DataFrame) -> None:
     st.html(
         f'<div class="ec">{panels.title("The table", "a click on a head sorts; choose a row to take it apart")}</div>'
     )
-    shown: Any = rows[list(SHOWN)].assign(lift=rows["lift"] * 100)
+    shown: Any = rows[list(SHOWN)]
+    heads = {name: name.capitalize() for name in SHOWN if name not in CONFIG}
     picked: Any = st.dataframe(
-        shown, hide_index=True, column_config=CONFIG, on_select="rerun", selection_mode="single-row", key="table",
+        shown.style.format({name: partial(figure, kind=kind) for name, kind in WRITTEN.items()}),
+        hide_index=True, column_config=CONFIG | heads, on_select="rerun", selection_mode="single-row", key="table",
         height="content" if len(shown) <= LONG else 35 * LONG,
     )  # fmt: skip
     chosen = list(picked["selection"]["rows"])
@@ -190,7 +202,8 @@ def _overlaps(case: Bench, beside: dict[str, str]) -> None:
         if lines
         else ""
     )
-    st.html(f'<div class="ec">{panels.title("Overlaps and joint credit", f"{len(lines)} groups")}{said}{joint}</div>')
+    top = panels.title("Overlaps and joint credit", count_of(len(lines), "group"))
+    st.html(f'<div class="ec">{top}{said}{joint}</div>')
 
 
 def _unjudged(rows: pd.DataFrame) -> None:

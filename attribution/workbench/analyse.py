@@ -7,7 +7,8 @@ from dataclasses import asdict
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from attribution.figures import figure, html_table, interval
+from attribution.figures import estimate, figure, html_table, interval
+from attribution.moves import NAMES, shown
 from attribution.verdict import RUNGS
 from attribution.workbench.panels import level
 
@@ -39,7 +40,7 @@ def answer(look: Look) -> str:
     for name, (told, kind) in TABLE.items():
         span = interval(row, name, kind) if f"{name}_lower" in row else ""
         known = math.isfinite(float(row[name]))
-        rows.append((told, figure(row[name], kind), span if known else escape(look.why(name))))
+        rows.append((told, estimate(row, name, kind), span if known else escape(look.why(name))))
     heads = (f"{row['airing']}", "Estimate", f"{level(look)} interval")
     return f'<div class="ec">{html_table(heads, rows)}</div>'
 
@@ -69,7 +70,7 @@ def worlds(look: Look) -> str:
     own = table[(table["airing"] == look.row["airing"]) & (table["weight"] >= 0.005)].sort_values(
         "weight", ascending=False
     )
-    rows = [(escape(str(row["world"])), f"{row['weight']:.0%}") for row in own.to_dict("records")]
+    rows = [(escape(str(row["world"])), figure(row["weight"], "share")) for row in own.to_dict("records")]
     return f'<div class="ec">{html_table(("World", "Weight"), rows)}</div>' if rows else ""
 
 
@@ -77,8 +78,8 @@ def priors(look: Look) -> str:
     """Write every choice of the analysis; those that are not the default are marked."""
     usual = asdict(type(look.settings)())
     cells = "".join(
-        f"<div><dt>{escape(name)}</dt><dd>{'<b>◆</b> ' * (value != usual[name])}"
-        f"{'not set' if value is None else escape(str(value))}</dd></div>"
+        f"<div><dt>{escape(NAMES[name])}</dt><dd>{'<b>◆</b> ' * (value != usual[name])}"
+        f"{escape(shown(name, value))}</dd></div>"
         for name, value in asdict(look.settings).items()
     )
     return f'<div class="ec choices"><dl>{cells}</dl></div>'
@@ -101,14 +102,14 @@ def screen(look: Look, number: int) -> str:
     window = f"in the {row['window_s']:.0f} seconds after {name} began" + (
         f" ({look.counting})" if look.counting else ""
     )
-    amount, ends = figure(row["incremental"], "count"), interval(row, "incremental", "count")
-    lift = figure(row["lift"], "percent")
+    amount, ends = estimate(row, "incremental", "count"), interval(row, "incremental", "count")
+    lift = estimate(row, "lift", "percent")
     told = (
         (figure(look.counted, "plain"), "conversions", f"{window}; up to {look.rate_peak:,.0f} a second."),
-        (figure(row["counterfactual"], "plain"), "conversions without the ad", WITHOUT),
+        (estimate(row, "counterfactual", "plain"), "conversions without the ad", WITHOUT),
         (amount, "conversions", f"added by the ad, {level(look)} interval {ends}: a lift of {lift}.{chance}"),
         ("no word" if look.verdict is None else look.verdict.word, "", _sure(look, row)),
-        (figure(row["iroas"], "ratio"), "earned back for each unit spent", _worth(look, row)),
+        (estimate(row, "iroas", "ratio"), "earned back for each unit spent", _worth(look, row)),
     )
     value, unit, sentence = told[number]
     return _screen(number, value, unit, sentence)
@@ -132,7 +133,7 @@ def _worth(look: Look, row: dict[str, Any]) -> str:
     if not math.isfinite(row["iroas"]):
         return f"What it is worth is unknown: {look.why('iroas')}."
     ends = f"{level(look)} interval {interval(row, 'iroas', 'ratio')}"
-    return f"{ends}; ROI {figure(row['roi'], 'ratio')} ({interval(row, 'roi', 'ratio')})."
+    return f"{ends}; ROI {estimate(row, 'roi', 'ratio')} ({interval(row, 'roi', 'ratio')})."
 
 
 def _screen(number: int, value: str, unit: str, sentence: str) -> str:
@@ -140,6 +141,6 @@ def _screen(number: int, value: str, unit: str, sentence: str) -> str:
     return (
         f'<section class="ec story s{number}" aria-label="{STORY[number]}"><p class="cap">{number + 1} of '
         f"{len(STORY)} · "
-        f'{STORY[number]}</p><p class="big">{escape(value)} <small>{escape(unit)}</small></p>'
+        f'{STORY[number]}</p><p class="big">{escape(value)}<small>{escape(unit)}</small></p>'
         f'<p class="told">{escape(sentence)}</p><p class="dots" aria-hidden="true">{dots}</p></section>'
     )

@@ -6,7 +6,7 @@ import math
 from html import escape
 from typing import TYPE_CHECKING, NamedTuple
 
-from attribution.figures import figure, interval
+from attribution.figures import estimate, figure, interval
 from attribution.health import worst
 from attribution.stream.lags import GOOD_MS, OPTIMAL_MS
 from attribution.workbench.panels import DASH, level
@@ -170,7 +170,7 @@ def _evidence(look: Look) -> dict[str, Why]:
             "is learnt from the time before, from regions without the ad, and from the social feed. Split: the model's "
             "own parts, which add up to what it expects.",
             (
-                ("counterfactual of the window", said("counterfactual", "plain")),
+                ("counterfactual of the window", DASH if row is None else estimate(row, "counterfactual", "plain")),
                 ("incremental", said("incremental", "count")),
                 ("lift", said("lift", "percent")),
             ),
@@ -180,8 +180,8 @@ def _evidence(look: Look) -> dict[str, Why]:
             "e-value = how many times likelier the counts are with the ad than under the best world without it. It "
             "may be "
             f"watched: reaching {line} (1/alpha) by chance has a probability of at most {look.settings.alpha:g}, "
-            "however "
-            "often one looks. Always-valid p = 1 / the largest e-value so far.",
+            "however often one looks. It is read where it had reached that on two consecutive looks, else at the last. "
+            "Always-valid p = 1 / the largest e-value so far.",
             (
                 ("e-value", said("e_value", "evidence")),
                 ("always-valid p", said("anytime_p", "probability")),
@@ -196,7 +196,7 @@ def _value(row: dict | None) -> Callable[[str, str], str]:
         if row is None:
             return DASH
         span = interval(row, name, kind) if f"{name}_lower" in row else ""
-        return f"{figure(row[name], kind)}{f' ({span})' if span else ''}"
+        return f"{estimate(row, name, kind)}{f' ({span})' if span else ''}"
 
     return write
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from attribution.figures import figure, interval
+from attribution.figures import estimate, figure, interval
 from attribution.health import worst
 from attribution.workbench.panels import DASH, clock, level, short
 from attribution.workbench.sight import AGO_MIN
@@ -59,7 +59,7 @@ def _countdown(look: Look) -> str:
             "the event is over" if look.state == "ENDED" else "nothing is on the schedule, too few breaks to foretell"
         )
         return card(name, "unscheduled", over)
-    record = f"{ahead.inside} of {ahead.tried} earlier ones held" if ahead.tried else "none to check it by yet"
+    record = f"held {ahead.inside} of {ahead.tried} times so far" if ahead.tried else "none to check it by yet"
     note = f"<b>predicted</b>, 80% between {clock(ahead.lower)} and {clock(ahead.upper)}; {record}"
     return card(name, f"~{clock(ahead.seconds)}", note, colour="effect")
 
@@ -108,7 +108,7 @@ def _roi(look: Look) -> str:
         word = '<b class="bad">▲ LOSS</b> ROI below 0 in the whole interval'
     chance = f"P(ROI &gt; 0) <b>{figure(look.chance, 'probability')}</b>" if math.isfinite(look.chance) else ""
     note = f"iROAS, {level(look)} {interval(row, 'iroas', 'ratio')}<br>{word}{'<br>' * bool(chance)}{chance}"
-    return card("Incremental ROI", figure(row["iroas"], "ratio"), note, state=state)
+    return card("Incremental ROI", estimate(row, "iroas", "ratio"), note, state=state)
 
 
 def _gap(look: Look) -> str:
@@ -118,7 +118,7 @@ def _gap(look: Look) -> str:
     onset = f"<br>first responses {figure(look.gap['onset'], 'seconds')}" if "onset" in look.gap else ""
     onset += f", mean {figure(look.gap['mean'], 'seconds')}" if "mean" in look.gap else ""
     note = f"delivered airing to peak response, {level(look)} {interval(row, 'response_peak', 'seconds')}{onset}"
-    return card("Causal gap", figure(row["response_peak"], "seconds"), note, state=_steadiness(look, "response_peak"))
+    return card("Causal gap", estimate(row, "response_peak", "seconds"), note, state=_steadiness(look, "response_peak"))
 
 
 def _health(look: Look) -> str:
@@ -129,7 +129,8 @@ def _health(look: Look) -> str:
     word = "<b>◐ FAIR</b>" if FAIR <= low.score < SOUND else word
     known = [part for part in look.health if math.isfinite(part.score)]
     bars = "".join(f'<i title="{part.name} {part.score:.1f}" style="width:{part.score:.0f}%"></i>' for part in known)
-    note = f"{word} worst of {len(known)} known parts: {low.name}"
+    rank = f"worst of {len(known)} known parts" if len(known) > 1 else "the one known part"
+    note = f"{word} {rank}: {low.name}"
     return card("Model health", f"{low.score:.1f}%", note, extra=f'<div class="parts">{bars}</div>')
 
 
@@ -170,7 +171,7 @@ def hero_figures(look: Look) -> str:
     if row is not None and math.isfinite(row["incremental"]):
         span = f"<small>{level(look)} {interval(row, 'incremental', 'count')}</small>"
         span += f"<small>{look.counting}</small>" if look.counting else ""
-        cells.append(("Incremental conv", f"{figure(row['incremental'], 'count')} {span}", "effect"))
+        cells.append(("Incremental conv", f"{estimate(row, 'incremental', 'count')} {span}", "effect"))
         cells.append(("P(lift &gt; 0 | model)", figure(row["probability_positive"], "probability"), ""))
         cells.append(("e-value", figure(row["e_value"], "evidence"), ""))
         cells.append(("Always-valid p", figure(row["anytime_p"], "probability"), ""))
@@ -193,11 +194,13 @@ def split(look: Look) -> str:
         return '<div class="ec split"></div>'
     whole = sum(max(value, 0.0) for value in look.split.values())
     bars, words = "", []
+    ends = None if look.row is None else (look.row["incremental_lower"], look.row["incremental_upper"])
     for name, value in look.split.items():
         share = max(value, 0.0) / whole if whole > 0 else 0.0
         bars += f'<i class="{name}" style="width:{share:.1%}"></i>'
         kind = "plain" if name == "baseline" else "count"
-        words.append(f'<span><i class="{name}"></i>{PARTS[name]} <b>{figure(value, kind)}</b></span>')
+        written = figure(value, kind, ends)
+        words.append(f'<span><i class="{name}"></i>{PARTS[name]} <b>{written}</b></span>')
     head = '<span class="cap">This window\'s conversions come from</span>'
     body = f'<div class="bar" aria-hidden="true">{bars}</div><div class="of">{"".join(words)}</div>'
     return f'<div class="ec split" role="group" aria-label="What the conversions come from">{head}{body}</div>'

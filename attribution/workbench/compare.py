@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from attribution import curves, rules, specs
-from attribution.figures import figure, html_table
+from attribution.figures import between, estimate, figure, html_table
 from attribution.lab import Lab, placebo_lab
 from attribution.sentences import duration
 from attribution.verdict import CLAIMS
@@ -88,9 +88,9 @@ def rules_html(table: pd.DataFrame, row: pd.Series, lab: Lab | None, *, waiting:
         tried = _wrong(lab.false, lab.false_lower, lab.false_upper, lab.n)
     elif lab is not None:
         tried = escape(lab.sentence)
-    span = f"{figure(row['incremental_lower'], 'count')} to {figure(row['incremental_upper'], 'count')}"
+    span = between(row["incremental_lower"], row["incremental_upper"], "count")
     word = str(row["verdict"])
-    amount = f"{figure(row['incremental'], 'count')}<small>{span}</small>"
+    amount = f"{estimate(row, 'incremental', 'count')}<small>{span}</small>"
     said = (
         "regions without the ad, the feed and the history in one model; what is tried is whether its interval leaves "
         "out zero"
@@ -101,15 +101,12 @@ def rules_html(table: pd.DataFrame, row: pd.Series, lab: Lab | None, *, waiting:
         if not math.isfinite(r["amount"]):
             body.append((first, panels.DASH, panels.DASH, escape(r["why"]), escape(r["words"])))
             continue
-        ends = (
-            f"{figure(r['lower'], 'count')} to {figure(r['upper'], 'count')}"
-            if math.isfinite(r["lower"])
-            else "no interval"
-        )
+        known = (r["lower"], r["upper"]) if math.isfinite(r["lower"]) else None
+        ends = between(r["lower"], r["upper"], "count") if math.isfinite(r["lower"]) else "no interval"
         wrong = (
             _wrong(r["false"], r["false_lower"], r["false_upper"], r["moments"]) if r["moments"] else escape(r["why"])
         )
-        booked = f"{figure(r['amount'], 'count')}<small>{ends}</small>"
+        booked = f"{figure(r['amount'], 'count', known)}<small>{ends}</small>"
         body.append((first, booked, _claims(r["claims"], "yes" if r["claims"] else "no"), wrong, escape(r["words"])))
     foot = (
         "Amounts are not of one window: each rule has its own. The moments overlap, so a share is known less well than "
@@ -128,7 +125,8 @@ def _wrong(share: float, low: float, high: float, n: int) -> str:
     sign = {"bad": "▲", "good": "●", "muted": "△"}[state]
     return (
         f'<div class="wrongbar"><i><u class="{state}" style="width:{share:.1%}"></u></i></div>'
-        f'<b class="{state}">{sign} {share:.0%}</b> of {n}<small>{low:.0%} to {high:.0%}</small>'
+        f'<b class="{state}">{sign} {figure(share, "share")}</b> of {n}<small>{figure(low, "share")} to '
+        f"{figure(high, 'share')}</small>"
     )
 
 
@@ -170,7 +168,7 @@ def leaning_html(table: pd.DataFrame) -> str:
         (
             escape(curves.spelt(r["choice"], r["value"])),
             figure(r["median"], "count"),
-            f"{r['apart']:.0%}<small>of {r['specifications']}</small>",
+            f"{figure(r['apart'], 'share')}<small>of {r['specifications']}</small>",
         )
         for r in table.to_dict("records")
     ]

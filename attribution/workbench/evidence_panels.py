@@ -6,7 +6,7 @@ import math
 from html import escape
 from typing import TYPE_CHECKING
 
-from attribution.figures import figure, html_table
+from attribution.figures import between, estimate, figure, html_table
 from attribution.sentences import duration, odds, percent
 from attribution.workbench import panels
 
@@ -26,6 +26,8 @@ NAMES = {
     "ad": ("Ad", "what the airing added"),
 }
 """What a second is made of, and what each part is."""
+KINDS = {"baseline": "plain"}
+"""How a part is written: what came anyway has no sign."""
 WORLDS = 5
 """So many worlds are named."""
 
@@ -50,7 +52,7 @@ def parts_html(told: pd.Series, window_s: float, *, known: bool) -> str:
     """Write what the conversions of the window are made of; ``known``: whether the window is whole."""
     without = float(told["expected"] - told["ad"])
     rows = [
-        (f"{name}<small>{said}</small>", figure(told[part], "count"), _share(told[part], without))
+        (f"{name}<small>{said}</small>", figure(told[part], KINDS.get(part, "count")), _share(told[part], without))
         for part, (name, said) in NAMES.items()
     ]
     rows.append(("Together<small>expected with the ad</small>", figure(told["expected"], "plain"), ""))
@@ -141,7 +143,7 @@ def worlds_html(worlds: pd.DataFrame, explained: str, log_e: float) -> str:
     rows = worlds.sort_values("weight", ascending=False, kind="stable").head(WORLDS)
     body = "".join(
         f'<div class="bar1"><span>{escape(str(row["world"]))}</span><i><u style="width:{row["weight"]:.1%}"></u></i>'
-        f"<b>{row['weight']:.0%}</b></div>"
+        f"<b>{figure(row['weight'], 'share')}</b></div>"
         for row in rows.to_dict("records")
     )
     told = (
@@ -172,8 +174,8 @@ def left_out_html(table: pd.DataFrame, sentence: str) -> str:
     rows = [
         (
             escape(str(row["region"]) or "all regions") + (f"<small>{row['role']}</small>" if row["role"] else ""),
-            figure(row["share"], "percent").lstrip("+"),
-            figure(row["lift"], "percent"),
+            figure(row["share"], "share"),
+            estimate(row, "lift", "percent"),
             escape(str(row["word"])),
         )
         if math.isfinite(row["lift"])
@@ -188,5 +190,5 @@ def spanned(row: pd.Series) -> str:
     """Write an estimate with its interval, and whether that leaves out zero."""
     apart = row["lower"] > 0 or row["upper"] < 0
     state = '<b class="bad">▲ a false claim</b>' if apart else '<b class="good">● zero lies inside</b>'
-    span = f"{figure(row['lower'], 'count')} to {figure(row['upper'], 'count')}"
-    return f"<b>{figure(row['estimate'], 'count')}</b> ({span}) {state}"
+    span = between(row["lower"], row["upper"], "count")
+    return f"<b>{figure(row['estimate'], 'count', (row['lower'], row['upper']))}</b> ({span}) {state}"

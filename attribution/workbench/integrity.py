@@ -7,7 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING, NamedTuple
 
 from attribution import __version__
-from attribution.figures import figure, html_table
+from attribution.figures import between, html_table
 from attribution.workbench.panels import DASH, clock, short
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def integrity(look: Look) -> str:
         ("Latency", _pair(metrics.latency_p50_ms, metrics.latency_p99_ms), "p50 / p99 to the count"),
         ("Accuracy", _percent(metrics.accuracy, 3), "counted exactly once"),
         ("Uptime", _percent(look.heard, 2), f"heard, of {clock(metrics.uptime_s)}"),
-        ("Cluster sync", f"{synced / PARTITIONS:.0%}", f"{synced} of {PARTITIONS} partition"),
+        ("Cluster sync", f"{synced / PARTITIONS:.0%}", f"{synced} of {PARTITIONS} partition{'s' * (PARTITIONS != 1)}"),
         ("Buffer depth", f"{metrics.buffer_ms:,.0f} ms", f"{metrics.buffer_events:,} events"),
     ]
     body = "".join(
@@ -128,10 +128,11 @@ def soundness(look: Look) -> str:
 def loss(look: Look) -> str:
     """Say what was lost, and what that does to the answer."""
     m = look.metrics
+    sent = m.received + m.dropped
     told = (
-        f"{m.dropped:,} dropped, {m.duplicate:,} duplicate, {m.late:,} late, {m.refused:,} refused of "
-        f"{m.received + m.dropped:,} events. "
+        f"{m.dropped:,} dropped, {m.duplicate:,} duplicate, {m.late:,} late, {m.refused:,} refused of {sent:,} events. "
     )
+    told = told if sent or m.refused else ""
     if not math.isfinite(m.accuracy) and not m.received:
         told += "This feed brings counts, not events: what it lost before is not known here."
     elif not math.isfinite(m.accuracy):
@@ -153,7 +154,7 @@ def loss(look: Look) -> str:
     if bounds is not None and len(bounds):
         own = bounds[bounds["airing"] == look.row["airing"]]  # pyright: ignore[reportOptionalSubscript]
         for row in own.to_dict("records"):
-            ends = f"{figure(row['lower'], 'count')} to {figure(row['upper'], 'count')}"
+            ends = between(row["lower"], row["upper"], "count")
             told += f" With {row['loss']:.1%} lost unseen the incremental lies within {ends}."
     return f'<p class="said">{escape(told)}</p>'
 

@@ -11,7 +11,7 @@ import streamlit as st
 
 from attribution import charts, plotted
 from attribution.sheets import explanation
-from attribution.workbench import actions, analyse, because, cards, integrity, matrix, panels, seat, transport
+from attribution.workbench import actions, analyse, because, bell, cards, integrity, matrix, panels, seat, transport
 from attribution.workbench.event import View, view
 from attribution.workbench.hero import begin, hero
 from attribution.workbench.keys import listener
@@ -73,6 +73,8 @@ def show() -> None:
     seat.arrive(feed)
     st.html(sheet(mode()))
     st.html(listener(), unsafe_allow_javascript=True)
+    bell.listener()
+    bell.bell(feed)
     transport.bar(feed)
     begin()
     if seat.depth() == "present":
@@ -322,6 +324,7 @@ def _plan(feed: Watch, now: Look) -> None:
     actions.locking(feed, now)
     st.html(integrity.alerts_html(waiting))
     actions.acknowledging(waiting)
+    bell.switches()
 
 
 def _analysed(feed: Watch, now: Look, places: Places) -> None:

@@ -121,16 +121,19 @@ body{color-scheme:MODE}
 .share .track u{position:absolute;top:.05rem;width:2px;height:1rem;margin-left:-1px;background:var(--counterfactual)}
 .share>span:last-child{text-align:right}.share small{display:block}
 .lock{font:400 .84rem/1.5 var(--mono);margin:.5rem 0 0}.ec p.lock{padding:0}
+.st-key-bell{margin-top:.5rem;padding-top:.5rem;border-top:1px solid var(--line);flex-wrap:wrap}
+.st-key-bell label p{font:400 .76rem var(--mono)}p.refused{display:none}
+[data-refused] p.refused{display:block;color:var(--bad)}
 .kinds{display:flex;flex-wrap:wrap;gap:.2rem 1.1rem;font-size:.76rem;color:var(--muted);margin-top:.6rem;
  padding-top:.6rem;
  border-top:1px solid var(--line)}.kinds b{color:var(--ink)}
 .ec ul.calls{list-style:none;padding:0;margin:.4rem 0}.calls time{color:var(--muted);font-family:var(--mono)}
 .st-key-quick{display:grid!important;grid-template-columns:1fr 1fr;gap:.55rem;margin-top:.5rem}
 .st-key-quick>*{width:auto!important;min-width:0}
-.st-key-quick>*:has(.st-key-export){grid-column:1/-1}
 .protocol{display:grid;grid-template-columns:repeat(4,minmax(0,1fr));gap:.4rem 1.6rem}
 .ec.protocol h3{font:600 .76rem/1.4 var(--mono);text-transform:uppercase;letter-spacing:.06em;margin:.4rem 0 .3rem}
-.choices dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(9.5rem,1fr));gap:.55rem 1rem;margin:.5rem 0 0}
+.ec.choices dl{padding:0;display:grid;grid-template-columns:repeat(auto-fill,minmax(9.5rem,1fr));gap:.55rem 1rem;
+ margin:.5rem 0 0}
 .choices dt{font:400 .66rem/1.3 var(--mono);color:var(--muted)}.choices dd{margin:0;font:400 .8rem/1.35 var(--mono);
  overflow-wrap:anywhere}
 .st-key-story{min-height:64vh;padding:1vh 3vw 0;gap:.6rem}
@@ -155,15 +158,16 @@ body{color-scheme:MODE}
  .gauge>div{width:4.4rem;height:4.4rem}.gauge b{font-size:.72rem}.integrity .value{font-size:.82rem}
 }
 @media(max-width:1180px){
- .st-key-kpis{grid-template-columns:repeat(3,minmax(0,1fr))}
+ .st-key-kpis{grid-template-columns:repeat(6,minmax(0,1fr))}.st-key-kpis>*{grid-column:span 2}
+ .st-key-kpis>*:nth-last-child(-n+2){grid-column:span 3}.world{max-width:32rem;margin-inline:auto}
  .st-key-matrix{grid-template-columns:minmax(0,1fr)}.protocol{grid-template-columns:repeat(2,minmax(0,1fr))}
 }
 @media(max-width:720px){
- .st-key-kpis{grid-template-columns:minmax(0,1fr) minmax(0,1fr)}.st-key-kpis>*:first-child{grid-column:1/-1}
+ .st-key-kpis{grid-template-columns:minmax(0,1fr) minmax(0,1fr)}.st-key-kpis>*:nth-child(n){grid-column:auto}
+ .st-key-kpis>*:first-child:first-child{grid-column:1/-1}
  .st-key-kpis .kpi{min-height:0}.protocol{grid-template-columns:minmax(0,1fr)}
  .share{grid-template-columns:minmax(0,1fr) auto;gap:.2rem .8rem}.share .track{grid-column:1/-1;grid-row:2}
  .st-key-story{padding:1rem 0 0}
 }
-@media(prefers-reduced-motion:reduce){*{transition:none!important;animation:none!important}}
 </style>"""
 """Set beside the style of all pages; colours are the variables of that."""

@@ -8,7 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from attribution.figures import figure, html_table, interval
+from attribution.figures import estimate, figure, html_table, interval
 from attribution.places import NORTH, SOURCE, SOUTH, STEP, land, place
 from attribution.stream.lags import GOOD_MS, OPTIMAL_MS
 from attribution.theme import palette
@@ -54,7 +54,7 @@ def world(look: Look) -> str:
     # Names stand above and below their marks in turn, so that neighbours do not cover each other.
     marks = [_mark(row, at, "below" if number % 2 else "above") for number, (at, row) in enumerate(there)]
     away = f"<br>not on the map, for their names do not say where: {escape(', '.join(unknown))}" if unknown else ""
-    alt = "; ".join(_said(row) for row in look.regions.to_dict("records"))
+    alt = "; ".join(_said(row) for row in look.regions.to_dict("records")).replace("<", "‹").replace(">", "›")
     return (
         f'<div class="ec world" role="img" aria-label="{escape(alt)}">'
         f'{"".join(marks)}</div><div class="ec"><p class="from">● exposed ○ control, size by traffic · '
@@ -104,8 +104,8 @@ def _region(row: dict) -> list[str]:
     if not row["exposed"]:
         added = lift = "0<small>saw no ad</small>"
     else:
-        added = f"{figure(row['incremental'], 'count')}<small>{interval(row, 'incremental', 'count')}</small>"
-        lift = f"{figure(row['lift'], 'percent')}<small>{interval(row, 'lift', 'percent')}</small>"
+        added = f"{estimate(row, 'incremental', 'count')}<small>{interval(row, 'incremental', 'count')}</small>"
+        lift = f"{estimate(row, 'lift', 'percent')}<small>{interval(row, 'lift', 'percent')}</small>"
     return [
         escape(str(row["region"])),
         "● exposed" if row["exposed"] else "○ control",
@@ -117,7 +117,7 @@ def _region(row: dict) -> list[str]:
 
 
 def _share(value: float) -> str:
-    return f"{value:.0%}" if math.isfinite(value) else DASH
+    return figure(value, "share")
 
 
 def shares(look: Look, dimension: str) -> str:
@@ -145,7 +145,7 @@ def _shares(look: Look, dimension: str) -> pd.DataFrame | None:
 
 def _bar(row: dict) -> str:
     """Write one category: its name, its bar, its figures."""
-    ends = f"{row['lower']:.0%} to {row['upper']:.0%}"
+    ends = f"{_share(row['lower'])} to {_share(row['upper'])}"
     raw = f'<u style="left:{row["raw"]:.1%}"></u>' if math.isfinite(row["raw"]) else ""
     track = (
         f'<span class="track" aria-hidden="true"><i style="left:{row["lower"]:.1%};'
@@ -153,5 +153,5 @@ def _bar(row: dict) -> str:
     )
     return (
         f'<div class="share"><span>{escape(str(row["category"]))}</span>{track}'
-        f"<span><b>{row['share']:.0%}</b><small>{ends} · raw {_share(row['raw'])}</small></span></div>"
+        f"<span><b>{_share(row['share'])}</b><small>{ends} · raw {_share(row['raw'])}</small></span></div>"
     )

@@ -7,7 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from attribution import __version__
-from attribution.figures import figure, interval
+from attribution.figures import between, estimate, figure, interval
 from attribution.plotted import SMOOTHED_S
 from attribution.sheets import mark
 from attribution.verdict import CLAIMS, RUNGS
@@ -32,7 +32,8 @@ LINES = 60
 def verdict_bar(look: Look) -> str:
     """Write the verdict: word, one sentence with its numbers, rung, when it last changed, what would change it."""
     if look.verdict is None:
-        return bar("waiting", look.waiting, [], claims=False)
+        stopped = bool(look.trouble) or look.state == "SILENT"
+        return bar("waiting", look.waiting, [], claims=False, sign="▲" if stopped else "○")
     facts = []
     if look.changed is not None:
         why = f": {escape(look.change)}" if look.change else ""
@@ -138,8 +139,10 @@ def truth(look: Look) -> str:
     """Reveal the simulator's truth beside the estimate, once the airing's window is over."""
     rows = []
     for item in (one for one in look.finished if math.isfinite(one.truth)):
+        ends = (item.lower, item.upper)
         told = (
-            f"true incremental <b>{figure(item.truth, 'count')}</b>, estimated <b>{figure(item.estimate, 'count')}</b>"
+            f"true incremental <b>{figure(item.truth, 'count', ends)}</b>, estimated "
+            f"<b>{figure(item.estimate, 'count', ends)}</b>"
         )
         rows.append(f"<b>{escape(item.airing)}</b>: {told} {_inside(item)}")
     if not rows:
@@ -150,7 +153,7 @@ def truth(look: Look) -> str:
 def _inside(item: Revealed) -> str:
     if not math.isfinite(item.lower + item.upper):
         return "without an interval"
-    span = f"{figure(item.lower, 'count')} to {figure(item.upper, 'count')}"
+    span = between(item.lower, item.upper, "count")
     if item.lower <= item.truth <= item.upper:
         return f'({span}) <b class="good">● inside the interval</b>'
     return f'({span}) <b class="bad">▲ outside the interval</b>'
@@ -169,7 +172,7 @@ def chart_words(look: Look) -> str:
         return escape(f"{seen} There is no counterfactual yet.")
     told = f"{seen} Without the ad {_said(look.expected_now)} are expected now."
     if look.row is not None and math.isfinite(look.row["incremental"]):
-        amount = figure(look.row["incremental"], "count")
+        amount = estimate(look.row, "incremental", "count")
         told += f" Between them lie {amount} conversions since {look.row['airing']} began."
     return escape(told)
 
@@ -201,7 +204,7 @@ def amount_words(look: Look) -> str:
         return "There is no amount yet."
     ends = interval(look.row, "incremental", "count")
     return escape(
-        f"Incremental so far {figure(look.row['incremental'], 'count')}, now {ends}; its band holds at all looks."
+        f"Incremental so far {estimate(look.row, 'incremental', 'count')}, now {ends}; its band holds at all looks."
     )
 
 
@@ -210,7 +213,7 @@ def response_words(look: Look) -> str:
     if look.row is None:
         return "There is no response yet."
     ends = interval(look.row, "response_peak", "seconds")
-    return escape(f"Responses come fastest {figure(look.row['response_peak'], 'seconds')} after delivery ({ends}).")
+    return escape(f"Responses come fastest {estimate(look.row, 'response_peak', 'seconds')} after delivery ({ends}).")
 
 
 def _said(rate: float) -> str:

@@ -10,13 +10,15 @@ import pandas as pd
 import streamlit as st
 
 from attribution import curves, power
-from attribution.figures import figure, html_table
+from attribution.figures import estimate, figure, html_table
+from attribution.moves import NAMES, shown
 from attribution.planning import Plan, difference, draft, kept, lock, spared, verify
 from attribution.sentences import duration, number
 from attribution.settings import Settings
 from attribution.workbench import bench, panels
 from attribution.workbench.evidence_style import SHEET
 from attribution.workbench.live import chart
+from attribution.workbench.roles import barred
 from attribution.workbench.shell import mode
 from attribution.workbench.tune_more import PLAN
 
@@ -79,7 +81,7 @@ def _power(case: Bench, held: tuple[str, ...]) -> bench.Work:
 
 def _bar(found: power.Power) -> None:
     lift = found.plan["lift"]
-    word = f"{lift:+.1%}" if math.isfinite(lift) else "no data"
+    word = figure(lift, "percent") if math.isfinite(lift) else "no data"
     facts = [f"from <b>{duration(found.history_s)}</b> of history before the first airing"]
     facts.append("asked of the model at quiet moments there, as if the spot had run")
     st.html(panels.bar(word, power.told(found), facts, claims=False, sign="◇"))
@@ -109,7 +111,7 @@ def holdouts_html(options: pd.DataFrame, held: tuple[str, ...]) -> str:
         mine = set(held) == {name for name in str(r["holdouts"]).split("|") if name}
         name = f"<b>▸ {escape(r['label'])}</b><small>this plan</small>" if mine else escape(r["label"])
         moves = f"{r['correlation']:.2f}" if math.isfinite(r["correlation"]) else panels.DASH
-        rows.append((name, figure(r["lift"], "percent"), f"{r['share']:.0%}", moves))
+        rows.append((name, estimate(r, "lift", "percent"), figure(r["share"], "share"), moves))
     said = (
         "Held-out regions show what would have happened anyway: the larger and the more alike, the smaller a lift is "
         "shown, and the more conversions get no ad. “Moves with the others” is the correlation of the log rates, a "
@@ -164,7 +166,9 @@ def _money(case: Bench, one: bench.Work) -> None:
         margin = middle.number_input(
             "Margin, of it", min_value=0.0, max_value=1.0, value=known["margin"], key="plan-margin"
         )
-        spend = right.number_input("Spend on the spot", min_value=0.0, value=known["spend"], key="plan-spend")
+        spend = right.number_input(
+            "Spend on the spot", min_value=0.0, value=known["spend"], key="plan-spend", format="%.0f"
+        )
         bench.panel(
             "within-money", one, lambda found: _spending(found, value, margin, spend, case.settings.alpha),
             doing="Asking the history",
@@ -206,8 +210,8 @@ def spending_words(found: power.Power, money: power.Spending, kept_of: float, sp
     width = 1.96 * float(found.plan["sd"]) * kept_of / spend
     seen = "it would be seen" if need >= found.plan["lift"] else "it could pay and not be seen"
     return (
-        f"A spend of {number(spend)} pays at a lift of {need:+.1%}: {seen}. Its ROI would be known to ±{width:.0%} "
-        f"({1 - alpha:.0%} interval). {said}"
+        f"A spend of {number(spend)} pays at a lift of {figure(need, 'percent')}: {seen}. Its ROI would be known to "
+        f"±{width:.0%} ({1 - alpha:.0%} interval). {said}"
     )
 
 
@@ -222,7 +226,11 @@ def _lock(case: Bench, held: tuple[str, ...]) -> None:
         now = draft(case.settings, airings, tuner.counts, family=family)
         st.html(f'<div class="ec">{plan_html(now)}</div>')
         with st.container(horizontal=True, gap="small"):
-            st.button("Lock this plan", key="plan-lock", type="primary", on_click=_locked, args=(case, airings, family))
+            if why := barred():
+                st.html(panels.lead(why))
+            else:
+                args = (case, airings, family)
+                st.button("Lock this plan", key="plan-lock", type="primary", on_click=_locked, args=args)
             plan: Plan | None = st.session_state.get(PLAN)
             if plan is not None:
                 st.download_button("Save the plan", plan.to_json(), "plan.json", "application/json", key="plan-save")
@@ -256,10 +264,13 @@ def plan_html(plan: Plan) -> str:
     spared_in = ", ".join(sorted({region for regions in held.values() for region in regions})) or "none"
     rows = (
         ("Outcome", plan.outcome),
-        ("Window", plan.window),
-        ("Airings", f"{len(plan.airings)}, {len(plan.family)} judged together"),
+        ("Window", shown("window", plan.window)),
+        ("Airings", f"{len(plan.airings)}" + f", {len(plan.family)} judged together" * (len(plan.family) > 1)),
         ("Held out", spared_in),
-        ("Choices that differ from the defaults", ", ".join(f"{n} = {v}" for n, v in changed.items()) or "none"),
+        (
+            "Choices that differ from the defaults",
+            "; ".join(f"{NAMES[n]}: {shown(n, v)}" for n, v in changed.items()) or "none",
+        ),
         ("Stopping", plan.stopping),
         ("Data", "; ".join(plan.data_rules)),
     )

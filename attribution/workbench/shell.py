@@ -6,6 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from attribution.workbench.roles import enter
 from attribution.workbench.style import style
 
 ROOT = Path(__file__).parents[2]
@@ -35,7 +36,7 @@ DARK_FIRST = """<script>
 
 
 def page(name: str) -> None:
-    """Open a page: its settings, its look, its navigation.
+    """Open a page: its settings, its look, its navigation; where sign-in is configured, who looks.
 
     Parameters
     ----------
@@ -51,6 +52,7 @@ def page(name: str) -> None:
         st.html('<div class="brand">EVENT_COMMAND</div>', width="content")
         for label, script in PAGES.items():
             st.page_link(script, label=label)
+    enter()
 
 
 def mode() -> str:

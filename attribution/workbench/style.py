@@ -29,8 +29,15 @@ SHEET = """
 [data-testid=stHeader] button,[data-testid=stHeader] [role=button]{pointer-events:auto}
 [data-testid=stMainBlockContainer]{padding:.35rem 1.25rem 2rem;max-width:1720px;margin:0 auto}
 [data-testid=stMainBlockContainer]>[data-testid=stVerticalBlock]{gap:.75rem}
-[data-testid=stElementContainer]:has(>[data-testid=stHtml]>style:only-child){display:none}
-.st-key-bar{align-items:center;min-height:2.5rem;padding-right:3rem;gap:.35rem 1.4rem}
+[data-testid=stElementContainer]:has(>[data-testid=stHtml]>:is(style,script):only-child){display:none}
+.st-key-bar{align-items:center;min-height:2.5rem;padding-right:3rem;gap:.35rem .9rem;flex-wrap:nowrap}
+.st-key-bar>*{flex:none}
+[data-testid=stStatusWidget]:has([data-testid=stStatusWidgetRunningIcon],[data-testid=stStatusWidgetRunningManIcon]){
+ display:none}
+[data-stale=true]{opacity:1!important;transition:none!important}
+:focus-visible{outline:2px solid var(--counterfactual)!important;outline-offset:2px}
+.st-key-who{align-items:center;margin-top:-.4rem}.st-key-who button{min-height:1.7rem;padding:.05rem .6rem}
+.ec.under{font:400 .74rem/1.4 var(--mono)}
 .brand{display:flex;align-items:center;gap:.6rem;font:600 .85rem var(--mono);letter-spacing:.14em;color:var(--ink)}
 .brand::before{content:"";width:22px;height:22px;flex:none;background:url("data:image/svg+xml,LOGO")}
 .st-key-bar [data-testid=stPageLink-NavLink]{padding:.2rem .65rem;border-radius:4px}
@@ -88,6 +95,7 @@ SHEET = """
 .ec p.label{font:400 .7rem/1.3 var(--mono);letter-spacing:.12em;text-transform:uppercase;color:var(--muted);
  margin:1rem 0 0}
 .ec td:first-child,.ec th:first-child{text-align:left;padding-left:0}
+.ec table:not(.words) td:first-child{min-width:min(8rem,24vw)}
 .ec td:last-child,.ec th:last-child{padding-right:0}
 .ec td:first-child,.ec th:first-child{white-space:normal}.ec table tbody th{vertical-align:top}
 .ec .scroll{overflow-x:auto}.ec ul{margin:.3rem 0 .7rem;padding-left:1.1rem;font:400 .84rem/1.5 var(--prose)}
@@ -124,7 +132,8 @@ SHEET = """
 .st-key-hero [data-testid=stVerticalBlock],.st-key-hero{gap:.3rem}
 .st-key-hero [data-testid=stPopoverButton]{font-family:var(--mono);min-height:1.8rem;padding:.1rem .6rem}
 .st-key-herohead{align-items:center;flex-wrap:nowrap}
-.stPopover button p,.stButton button p,.stDownloadButton button p{font:400 .8rem var(--mono)}
+.stPopover button p,.stButton button p,.stDownloadButton button p{font:400 .8rem/1.4rem var(--mono);display:block}
+.stApp .stButton button:disabled,.stApp .stDownloadButton button:disabled{opacity:.55}
 [data-testid=stBaseButton-primary] p,[data-testid=stBaseButton-primary] span{font-weight:600!important}
 .stApp [data-testid=stBaseButton-primary]{background:#FFD21F;border-color:#FFD21F;color:#14181D}
 @media(max-width:1180px){
@@ -139,8 +148,10 @@ SHEET = """
  .st-key-herohead{flex-wrap:wrap}
  .verdict{grid-template-columns:1fr}.verdict .word{font-size:1.5rem;min-width:0}
  .event .status{margin-left:0}[data-testid=stMainBlockContainer]{padding:.35rem .7rem 2rem}
- .st-key-bar{gap:.35rem .2rem;padding-right:2rem}.brand{letter-spacing:.06em;font-size:.78rem;gap:.4rem}
+ .st-key-bar{padding-right:2.4rem;gap:.35rem .1rem;flex-wrap:wrap}.brand{font-size:0;gap:0}
  .st-key-bar [data-testid=stPageLink-NavLink]{padding:.2rem .4rem}
+ .head{flex-wrap:wrap;gap:.1rem 1rem}.head>span{max-width:none;text-align:left}
+ .ec table:not(.stack) th{white-space:normal}.ec table:not(.stack) td,.ec table:not(.stack) th{padding:.42rem .3rem}
  .ec .stack,.ec .stack tbody{display:block}.ec .stack thead{display:none}
  .ec .stack tr{display:grid;grid-template-columns:repeat(3,minmax(0,1fr));gap:.3rem .8rem;padding:.6rem 0;
   border-bottom:1px solid var(--line)}
@@ -151,4 +162,9 @@ SHEET = """
  .ec .words.stack tr{grid-template-columns:1fr}
  .strip{grid-template-columns:repeat(4,minmax(0,1fr))}.strip>span:first-child{grid-column:1/-1;color:var(--muted)}
 }
+@media(min-width:721px) and (max-width:1180px){
+ .st-key-bar{gap:.15rem}.brand{letter-spacing:.06em}.st-key-bar [data-testid=stPageLink-NavLink]{padding:.2rem .42rem}
+}
+@media(prefers-reduced-motion:reduce){*,*::before,*::after{transition:none!important;animation:none!important;
+ scroll-behavior:auto!important}}
 """

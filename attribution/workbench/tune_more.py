@@ -12,6 +12,7 @@ from attribution.moves import Grade, grade
 from attribution.planning import Plan, difference, draft, lock, verify
 from attribution.settings import Settings
 from attribution.workbench import panels, tune_panels
+from attribution.workbench.roles import barred
 
 if TYPE_CHECKING:
     from attribution.finger import Finger
@@ -76,7 +77,10 @@ def _plan(data: Subject, airing: str) -> None:
             st.session_state[PLAN] = Plan.from_json(brought.getvalue().decode("utf-8", "replace"))
         except ValueError as error:
             st.html(f'<p class="ec wrong" role="alert">▲ {escape(str(error))}</p>')
-    st.button("Lock these settings", key="tune-lock", on_click=_lock, args=(data,))
+    if why := barred():
+        st.html(panels.lead(why))
+    else:
+        st.button("Lock these settings", key="tune-lock", on_click=_lock, args=(data,))
     locked = plan()
     if locked is None:
         return

@@ -6,7 +6,7 @@ import math
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from attribution.figures import figure, html_table, interval
+from attribution.figures import between, estimate, figure, html_table, interval
 from attribution.moves import Grade, changed, forks
 from attribution.verdict import CLAIMS, RUNGS
 from attribution.workbench import panels
@@ -66,11 +66,11 @@ def figures(said: Finger) -> str:
     cells = [
         (
             "Incremental",
-            figure(row["incremental"], "count"),
+            estimate(row, "incremental", "count"),
             _spanned(level, interval(row, "incremental", "count")),
             "effect",
         ),
-        ("Lift", figure(row["lift"], "percent"), _spanned(level, interval(row, "lift", "percent")), ""),
+        ("Lift", estimate(row, "lift", "percent"), _spanned(level, interval(row, "lift", "percent")), ""),
         ("E-value, last look", figure(row["e_value"], "evidence"), f"{1 / said.settings.alpha:g} twice is needed", ""),
         ("P(lift &gt; 0)", figure(row["probability_positive"], "probability"), "given the model", ""),
     ]
@@ -110,7 +110,7 @@ def amount_words(said: Finger) -> str:
     """Say what the chart of the incremental shows."""
     row = said.row
     return (
-        f"Posterior of the incremental conversions of {said.airing}: median {figure(row['incremental'], 'count')}, "
+        f"Posterior of the incremental conversions of {said.airing}: median {estimate(row, 'incremental', 'count')}, "
         f"interval {interval(row, 'incremental', 'count')}, over a prior around zero."
     )
 
@@ -119,7 +119,7 @@ def kernel_words(said: Finger) -> str:
     """Say what the chart of the response shows."""
     row = said.row
     return (
-        f"Response kernel: peak {figure(row['response_peak'], 'seconds')}, interval "
+        f"Response kernel: peak {estimate(row, 'response_peak', 'seconds')}, interval "
         f"{interval(row, 'response_peak', 'seconds')}, over the band of its prior."
     )
 
@@ -143,8 +143,10 @@ def truth_html(given: Grade, tally: Sequence[Grade]) -> str:
     """Write the truth beside the answer, and how the worlds dealt so far went."""
     state = '<b class="good">● covered</b>' if given.covered else '<b class="bad">▲ not covered</b>'
     of = "of the truth" if given.of_truth else "of the counterfactual: the truth is near zero"
-    span = f"{figure(given.lower, 'count')} to {figure(given.upper, 'count')}"
-    told = f"true incremental <b>{figure(given.truth, 'count')}</b>, said <b>{figure(given.estimate, 'count')}</b>"
+    ends = (given.lower, given.upper)
+    span = between(*ends, "count")
+    true, guess = (figure(value, "count", ends) for value in (given.truth, given.estimate))
+    told = f"true incremental <b>{true}</b>, said <b>{guess}</b>"
     lines = [
         f"{told} ({span}) {state}",
         f"error <b>{figure(given.error, 'percent')}</b> {of}",
@@ -176,8 +178,8 @@ def compared_html(rows: Sequence[tuple[str, str, Finger]], *, whole: bool = True
 
 
 def _with(row: dict[str, Any], name: str, kind: str) -> str:
-    span = interval(row, name, kind)
-    return f"{figure(row[name], kind)}<small>{span}</small>" if span else figure(row[name], kind)
+    span, said = interval(row, name, kind), estimate(row, name, kind)
+    return f"{said}<small>{span}</small>" if span else said
 
 
 def shares_html(table: pd.DataFrame) -> str:
@@ -189,8 +191,11 @@ def shares_html(table: pd.DataFrame) -> str:
     body = [
         [
             f"{escape(str(r['category']))}<small>{escape(str(r['dimension']))}</small>",
-            f"{r['share']:.0%}<small>{r['lower']:.0%} to {r['upper']:.0%}</small>",
-            f"{r['raw']:.0%}<small>of all</small>",
+            (
+                f"{figure(r['share'], 'share')}<small>{figure(r['lower'], 'share')} to "
+                f"{figure(r['upper'], 'share')}</small>"
+            ),
+            f"{figure(r['raw'], 'share')}<small>of all</small>",
         ]
         for r in table.to_dict("records")
     ]

@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from attribution import sampling
-from attribution.figures import figure, html_table
+from attribution.figures import between, figure, html_table
 from attribution.model.diagnosis import two_modes
 from attribution.model.sensitivity import LEANS
 from attribution.workbench import panels
@@ -213,8 +213,8 @@ def parting(mean: float, sd: float, full_mean: float, full_sd: float) -> str:
 
 
 def _cells(mean: float, sd: float, lower: float, upper: float) -> list[str]:
-    span = f"{figure(lower, 'count')} to {figure(upper, 'count')}"
-    return [figure(mean, "count"), figure(sd, "plain"), span]
+    span = between(lower, upper, "count")
+    return [figure(mean, "count", (lower, upper)), figure(sd, "plain", (lower, upper)), span]
 
 
 def _finite(value: Any) -> bool:

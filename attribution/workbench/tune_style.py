@@ -44,6 +44,9 @@ SHEET = """<style>
 .ec .tkey i.dash{border-top:2px dashed var(--counterfactual)}.ec .tkey i.dot{border-top:2px dotted var(--muted)}
 .ec .tkey i.area{border:0;height:9px;background:var(--effect);opacity:.5}
 .st-key-panel-rail,.st-key-panel-middle,.st-key-panel-right{min-height:32.4rem}
+.st-key-tune [data-testid=stColumn]:has(.st-key-panel-truth,.st-key-panel-plan)>[data-testid=stVerticalBlock],
+.st-key-tune [data-testid=stColumn]:has(.st-key-panel-truth,.st-key-panel-plan)>* .st-key-panel-truth,
+.st-key-tune [data-testid=stColumn]:has(.st-key-panel-truth,.st-key-panel-plan)>* .st-key-panel-plan{height:100%}
 .st-key-tune [data-testid=stElementContainer]:has([data-testid=stVegaLiteChart]){margin-bottom:-1.1rem}
 .st-key-panel-tornado{min-height:12.6rem}
 .st-key-panel-middle .head>span{max-width:62%;white-space:nowrap;overflow:hidden;text-overflow:ellipsis}
@@ -53,8 +56,14 @@ SHEET = """<style>
 .ec .track.wide i{display:block;height:6px;background:var(--effect);border-radius:3px}
 .ec a{color:var(--counterfactual)}
 @media(max-width:1180px){
- .st-key-tune>[data-testid=stLayoutWrapper]>[data-testid=stHorizontalBlock]{flex-wrap:wrap}
- .st-key-tune>[data-testid=stLayoutWrapper]>[data-testid=stHorizontalBlock]>[data-testid=stColumn]{min-width:100%}
+ .st-key-tune [data-testid=stHorizontalBlock]:has(>[data-testid=stColumn]):has(.st-key-panel-middle,
+  .st-key-panel-tornado,.st-key-panel-truth){flex-wrap:wrap}
+ .st-key-tune [data-testid=stColumn]:has(.st-key-panel-rail){flex:1 1 19rem!important}
+ .st-key-tune [data-testid=stColumn]:has(.st-key-panel-middle){flex:1 1 24rem!important}
+ .st-key-tune [data-testid=stColumn]:has(.st-key-panel-right,.st-key-panel-tornado,.st-key-panel-full,
+  .st-key-panel-shares){flex:1 1 100%!important}
+ .st-key-tune [data-testid=stColumn]:has(.st-key-panel-truth,.st-key-panel-plan){flex:1 1 19rem!important}
+ .ec.changed,.st-key-panel-rail,.st-key-panel-middle,.st-key-panel-right{min-height:0}
 }
 @media(max-width:720px){
  .st-key-source{flex-wrap:wrap}.st-key-source>*{min-width:0}

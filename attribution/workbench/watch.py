@@ -13,7 +13,7 @@ import pandas as pd
 
 import attribution as at
 from attribution import planning
-from attribution.figures import figure, interval
+from attribution.figures import estimate, figure, interval
 from attribution.stream.engine import Engine, Metrics, Snapshot
 from attribution.stream.feeds import no_table
 from attribution.stream.lags import Timed
@@ -306,11 +306,11 @@ def follow(before: Answer, result: at.Analysis, truth: at.Truth | None) -> Answe
         words[name] = word
     finished = list(before.finished)
     for row in ended(result)[len(finished) :]:
-        estimate = [float(row[f"incremental{end}"]) for end in ("", "_lower", "_upper")]
+        found = [float(row[f"incremental{end}"]) for end in ("", "_lower", "_upper")]
         known = math.nan if truth is None else truth.incremental(row["airing"], row["window_s"])
-        finished.append(Revealed(row["airing"], known, *estimate))
+        finished.append(Revealed(row["airing"], known, *found))
         span = interval(row, "incremental", "count")
-        told = f"Resolved {figure(row['incremental'], 'count')} conversions" + (f" ({span})" if span else "")
+        told = f"Resolved {estimate(row, 'incremental', 'count')} conversions" + (f" ({span})" if span else "")
         told += f" to {row['airing']}: {row['verdict']}"
         log.append(LogEntry(row["over"], "ATTR_LINK", told))
     recent = [p for p in before.past if now - p.time <= pd.Timedelta(seconds=KEPT_S)]

@@ -10,7 +10,7 @@ import pytest
 
 import attribution as at
 from attribution import health, plotted
-from attribution.figures import figure
+from attribution.figures import estimate
 from attribution.stream.engine import Engine, ManualClock
 from attribution.stream.feeds import SimulatedFeed
 from attribution.stream.lags import Timed
@@ -107,7 +107,7 @@ def test_the_tape_is_small_and_forgets_the_oldest(looks, monkeypatch):
 @pytest.mark.parametrize("name", ["incremental", "counterfactual", "iroas", "e_value", "probability_positive"])
 def test_every_depth_shows_the_same_figure_to_the_digit(looks, name):
     now = looks[2]
-    told = escape(figure(now.row[name], analyse.TABLE[name][1]))
+    told = escape(estimate(now.row, name, analyse.TABLE[name][1]))
     operate = "".join((*cards.cards(now).values(), cards.hero_figures(now)))
     operate += "".join(because.why_html(why, now) for why in because.reasons(now).values())
     present = "".join(analyse.screen(now, number) for number in range(5))
