@@ -14,7 +14,7 @@ from attribution import timelines
 from attribution.figures import html_table
 from attribution.files import Files, tell
 from attribution.mends import Mend, mendable
-from attribution.reports import findings_html
+from attribution.sheets import findings_html
 from attribution.workbench import desk
 from attribution.workbench.shell import mode
 

@@ -145,7 +145,7 @@ def _hand_on(data: Subject, airing: str) -> None:
         return
     st.download_button(
         "Save answer, data and notebook",
-        lambda: pack(result, data.tuner.counts, **data.tuner.given),
+        lambda: pack(result),
         f"answer-{result.fingerprint[:8]}.zip",
         "application/zip",
         key="tune-handover",
