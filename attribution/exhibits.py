@@ -224,7 +224,8 @@ def feed_view(result: Analysis, airing: str, window_s: float) -> FeedView | None
     if social is None or social.empty or bins.empty or not result.settings.social:
         return None
     start = result.table.loc[result.table["airing"] == airing, "start"].iloc[0]
-    table = social.groupby("time").agg(count=("count", lambda x: x.sum(skipna=False)), width_s=("width_s", "first"))
+    table = social.groupby("time").agg(count=("count", "sum"), width_s=("width_s", "first"), known=("count", "count"))
+    table["count"] = table["count"].where(table["known"] == social.groupby("time").size())
     lag = (table.index - start).total_seconds().to_numpy()
     span = max(FEED_S, float(table["width_s"].median()))
     block = np.floor(lag / span + 1e-9)
