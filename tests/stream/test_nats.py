@@ -321,6 +321,30 @@ async def _aside(reader: Reader) -> bool:
     return sum((await reader.read()).book.aside.values()) > 0
 
 
+def test_what_many_senders_send_at_once_is_one_message_a_partition(server, monkeypatch):
+    plan = Plan(partitions=2, save_s=0.05, rules=RULES)
+
+    async def run() -> None:
+        async with opened(server, "many", plan) as (stream, gateway, reader):
+            leave = asyncio.Event()
+            owners = [asyncio.create_task(Owner(stream, plan, p, "one").run(leave)) for p in range(2)]
+            sent = [frame(1, 5, source=f"sender-{i}") for i in range(20)]  # each with labels of its own
+            await asyncio.gather(*map(gateway.put, sent))
+            assert gateway.messages == 2
+            monkeypatch.setattr("attribution.stream.gateway.LARGEST", 3 * len(wire.frame(sent[0])))
+            monkeypatch.setattr("attribution.stream.gateway.ROWS", 75)
+            await asyncio.gather(*(gateway.put(frame(6, 10, source=f"sender-{i}")) for i in range(20)))
+            assert 2 + 20 / 3 < gateway.messages <= 12
+            await received(reader, 200)
+            found = await reader.read()
+            assert found.book.totals == {"received": 200}
+            assert found.book.gaps.dropped == 0
+            leave.set()
+            await asyncio.gather(*owners)
+
+    asyncio.run(run())
+
+
 def test_a_plan_stays_as_it_was_made(server):
     plan = Plan(partitions=3, rules=RULES)
 

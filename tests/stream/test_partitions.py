@@ -170,3 +170,17 @@ def test_a_damaged_record_is_not_believed():
 def test_a_plan_says_what_is_wrong_with_it(wrong, said):
     with pytest.raises(ValueError, match=said):
         Plan(**wrong)
+
+
+def test_a_message_is_counted_whole_or_set_aside_whole():
+    part = Partition(PLAN)
+    one, other = (
+        wire.frame(wire.lines(b'{"time": 1, "seq": %d, "epoch": 1, "region": "%s"}' % of)[0])
+        for of in ((1, b"a"), (2, b"b"))
+    )
+    assert part.take(one + other, 1, 2 * 10**9) == 2
+    assert part.take(one + other[:-1], 2, 2 * 10**9) == 0
+    assert part.book.totals == {"received": 2}
+    assert dict(part.book.aside) == {"truncated": 1}
+    ((place, kept),) = part.asides
+    assert (place, kept.at, kept.reason, kept.body) == (2, 2 * 10**9, "truncated", one + other[:-1])

@@ -214,3 +214,14 @@ def test_any_bytes_are_read_or_counted(parts):
     frame, rejected = wire.lines(data)
     assert len(frame) + sum(rejected.values()) == sum(bool(line.strip()) for line in data.split(b"\n"))
     assert len(frame) >= 1
+
+
+def test_a_message_of_several_frames_comes_apart_and_what_is_no_frame_comes_last():
+    whole = [wire.encode(made(n)) for n in (3, 0, 5)]
+    for end in (b"", b"\0", b"EVCF", whole[0][:-1], whole[0][:4] + b"\x07\0" + whole[0][6:]):
+        found = [bytes(part) for part in wire.parts(b"".join(whole) + end)]
+        assert found == [*whole, *([end] if end else [])]
+    assert [bytes(part) for part in wire.parts(b"")] == [b""]
+    short = bytearray(whole[0])
+    short[8:12] = (1).to_bytes(4, "little")  # says it has one event: the rest is what it is
+    assert len(list(wire.parts(bytes(short)))) == 2
