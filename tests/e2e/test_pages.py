@@ -123,7 +123,7 @@ def test_the_live_page_counts_down_and_answers(address, page):
     page.goto(address)
     bar = page.locator(".verdict")
     bar.wait_for()
-    page.get_by_text("CAUSAL_ANALYSIS::ACTIVE").wait_for()
+    page.get_by_text("CAUSAL_ANALYSIS::ACTIVE").wait_for(timeout=PATIENT)
     assert "is not yet on air" in bar.inner_text()
     assert re.search(r"\d:\d\d", page.locator(".kpi").first.inner_text())
     assert "STREAM_SYNC" in page.locator(".event").inner_text()
@@ -139,7 +139,7 @@ def test_the_live_page_counts_down_and_answers(address, page):
 def test_time_is_stopped_and_the_same_moment_is_found_again_in_another_depth(address, page):
     page.set_viewport_size({"width": 1280, "height": 900})
     page.goto(address)
-    page.get_by_text("CAUSAL_ANALYSIS::ACTIVE").wait_for()
+    page.get_by_text("CAUSAL_ANALYSIS::ACTIVE").wait_for(timeout=PATIENT)
     page.get_by_text("Live correlation protocol").first.wait_for()
     page.locator(".kpi").first.wait_for()
     page.keyboard.press(" ")
@@ -173,8 +173,7 @@ ENOUGH = """() => {
 
 def test_the_velocity_chart_is_pushed_and_stands_still_in_the_past(address, page):
     page.goto(address)
-    page.get_by_text("CAUSAL_ANALYSIS::ACTIVE").wait_for()
-    page.wait_for_function("document.querySelector('.velocity').dataset.beat > 0")
+    page.wait_for_function("document.querySelector('.velocity')?.dataset.beat > 0")
     page.evaluate(PAINTS)
     page.wait_for_function(ENOUGH, timeout=PATIENT)
     chart = page.locator(".velocity")
