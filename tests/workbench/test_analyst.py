@@ -30,7 +30,7 @@ def analyst():
 def test_the_process_answers_as_this_one_does(analyst, asked):
     found, here = analyst.ask(asked), answer(asked)
     pd.testing.assert_frame_equal(found.result.table, here.result.table)
-    assert found.parts == here.parts
+    assert str(found.parts) == str(here.parts)  # a part that is not known is NaN
     assert found.result.given is not None
 
 
