@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from functools import cache
+from importlib import import_module
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from attribution.planning import Plan
-
-POLITE = 5
-"""By so much the process stands back where there are too few cores: a page that waits is seen at once."""
 
 
 class Question(NamedTuple):
@@ -122,8 +120,8 @@ def serve(descriptor: int) -> None:
     descriptor
         Of this end of the pipe.
     """
-    os.nice(POLITE)
     pipe = Connection(descriptor)
+    import_module("attribution.analysis")  # loaded while nobody waits for it
     while True:
         try:
             asked = pipe.recv()

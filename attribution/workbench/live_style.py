@@ -68,8 +68,8 @@ body{color-scheme:MODE}
 .velocity .tip[hidden]{display:none}.velocity .tip b{color:var(--ink);text-align:right}
 .velocity .late{position:absolute;top:.2rem;right:1rem;margin:0;font-size:.72rem;color:var(--bad);pointer-events:none}
 .velocity[data-old] :is(canvas,.told .value){opacity:.55}
-.velocity .told{min-height:4.1rem}.velocity .parts-of{min-height:3.4rem;margin-top:.3rem}
-.velocity.bare :is(.told,.parts-of){display:none}.st-key-velocity-chart{min-height:32rem}
+.velocity .told{min-height:4.7rem}.velocity .parts-of{min-height:3.4rem;margin-top:.3rem}
+.velocity.bare :is(.told,.parts-of){display:none}.st-key-velocity-chart{min-height:33rem}
 .heard{position:absolute!important;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap;
  margin:0}
 .stElementContainer:has(>[data-testid=stHtml] .heard){position:absolute;width:1px;height:1px;overflow:hidden}
@@ -153,6 +153,9 @@ body{color-scheme:MODE}
 .st-key-main [data-testid=stColumn]
  :is(.st-key-log,.st-key-hero,.st-key-regions,.st-key-evidence,[class*=st-key-panel-]){
  flex:1 1 auto}
+@media(min-width:1181px){
+ .st-key-top .verdict{min-height:7.5rem}.st-key-kpis .kpi{min-height:9.4rem}.st-key-panel-integrity{min-height:19rem}
+}
 @media(min-width:1181px) and (max-width:1400px){
  .integrity{grid-template-columns:5.2rem 1fr;gap:.6rem}.gauge{width:5.2rem;height:5.2rem}
  .gauge>div{width:4.4rem;height:4.4rem}.gauge b{font-size:.72rem}.integrity .value{font-size:.82rem}

@@ -13,6 +13,7 @@ import streamlit as st
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from attribution.workbench.analyst import analyst
 from attribution.workbench.pulse import PULSES
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ async def listen(request: Request) -> Response:
 
 @asynccontextmanager
 async def served(_: Any) -> AsyncIterator[None]:
-    """Load the live page before its first visitor; let listeners go when the server is to stop: it would wait."""
+    """Load model and live page before the first visitor; let listeners go when the server is to stop: it would wait."""
+    analyst().begin()
     threading.Thread(target=import_module, args=("attribution.workbench.live",), daemon=True).start()
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):
