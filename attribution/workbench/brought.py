@@ -239,8 +239,8 @@ def clocks(files: Files) -> None:
 
 def did(files: Files, settings: Settings | None) -> None:
     """Show the lines that do the same in a notebook, and the command that does it in a terminal."""
-    st.code(files.code(settings), language="python")
-    st.code(command(files), language="bash")
+    st.code(files.code(settings), language="python", wrap_lines=True)
+    st.code(command(files), language="bash", wrap_lines=True)
 
 
 def command(files: Files) -> str:
