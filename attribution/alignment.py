@@ -123,7 +123,7 @@ def clock_offset(counts: Counts, airings: pd.DataFrame, *, reach: float = REACH)
         why = f"{count_of(len(rows), 'airing')} with counts around; {AIRINGS} are needed"
         return _untold(why, nothing, len(rows))
     score, sure = _scores(rows, noise, step, float(np.median(counts.width)), len(offsets))
-    curve = nothing.assign(score=sure)
+    curve = nothing.assign(score=score.max(axis=0))
     if sure.max() < FOUND:
         why = f"no response stands out ({sure.max():.1f} sd at best, {FOUND:g} are needed)"
         return _untold(why, curve, len(rows))

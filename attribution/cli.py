@@ -32,21 +32,30 @@ from attribution.options import (
     AirColumns,
     AirLog,
     Audience,
+    ClockOffset,
     Columns,
     Context,
     Cumulative,
+    DayStart,
+    FileColumns,
+    FileRoles,
+    FrameRate,
     JsonFile,
     Kind,
+    More,
     Outcomes,
     PlanFile,
     SettingsFile,
     Social,
+    StreamStart,
     Width,
     Zone,
+    Zones,
     moment,
     one_sentence,
     pairs,
     read_conversions,
+    read_event,
     read_settings,
 )  # fmt: skip
 from attribution.streams import streams
@@ -78,17 +87,24 @@ app.add_typer(streams, name="stream")
 def analyze(
     conversions: Outcomes,
     airings: AirLog,
+    more: More = None,
     *,
     social: Social = None,
     audience: Audience = None,
     context: Context = None,
     settings: SettingsFile = None,
-    tz: Zone = None,
+    tz: Zones = None,
     column: Columns = None,
     airings_column: AirColumns = None,
     cumulative: Cumulative = False,
     width: Width = None,
     kind: Kind = None,
+    broadcast_day_start: DayStart = None,
+    frame_rate: FrameRate = None,
+    clock_offset: ClockOffset = None,
+    stream_start: StreamStart = None,
+    role: FileRoles = None,
+    map_: FileColumns = None,
     plan: Annotated[Path | None, typer.Option(help="The locked plan: the answer says whether it was kept.")] = None,
     report: Annotated[list[Path] | None, typer.Option(help=REPORTS)] = None,
     json_file: JsonFile = None,
@@ -98,16 +114,16 @@ def analyze(
 
     with one_sentence():
         choices = read_settings(settings)
-        counts = read_conversions(conversions, pairs(column), tz, cumulative=cumulative, width=width, kind=kind)
-        log = at.read_airings(airings, columns=pairs(airings_column, "--airings-column"), tz=tz)
-        remark(f"{airings.name}: {len(log):,} airing{'s' * (len(log) != 1)}; fitting")
-        given: dict[str, Any] = {
-            "social": None if social is None else at.read_social(social, tz=tz),
-            "audience": None if audience is None else at.read_audience(audience, tz=tz),
-            "context": None if context is None else at.read_context(context, tz=tz),
-            "plan": None if plan is None else Plan.load(plan),
-        }
-        result = at.analyze(counts, log, choices, **given)
+        files = read_event(
+            conversions, airings, more, {"social": social, "audience": audience, "context": context},
+            {"role": role, "map": map_, "column": column, "airings_column": airings_column, "tz": tz},
+            {
+                "cumulative": cumulative, "width": width, "kind": kind, "broadcast_day_start": broadcast_day_start,
+                "frame_rate": frame_rate, "clock_offset": clock_offset, "stream_start": stream_start,
+            },
+        )  # fmt: skip
+        given: dict[str, Any] = {**files.feeds, "plan": None if plan is None else Plan.load(plan)}
+        result = at.analyze(files.counts, files.airings, choices, **given)
         if json_file is not None:
             write_json(as_json(result), json_file)
         written = at.report(result)
@@ -121,22 +137,34 @@ def analyze(
 def preflight(
     conversions: Outcomes,
     airings: AirLog,
+    more: More = None,
     *,
     context: Context = None,
-    tz: Zone = None,
+    tz: Zones = None,
     column: Columns = None,
     airings_column: AirColumns = None,
     cumulative: Cumulative = False,
     width: Width = None,
     kind: Kind = None,
+    broadcast_day_start: DayStart = None,
+    frame_rate: FrameRate = None,
+    clock_offset: ClockOffset = None,
+    stream_start: StreamStart = None,
+    role: FileRoles = None,
+    map_: FileColumns = None,
     json_file: JsonFile = None,
 ) -> None:
     """Say what in the data would harm the answer, where, and how to mend it. Exit code 1 on an error."""
     with one_sentence():
-        counts = read_conversions(conversions, pairs(column), tz, cumulative=cumulative, width=width, kind=kind)
-        log = at.read_airings(airings, columns=pairs(airings_column, "--airings-column"), tz=tz)
-        moments = None if context is None else at.read_context(context, tz=tz)
-        found = at.preflight(counts, log, context=moments)
+        files = read_event(
+            conversions, airings, more, {"context": context},
+            {"role": role, "map": map_, "column": column, "airings_column": airings_column, "tz": tz},
+            {
+                "cumulative": cumulative, "width": width, "kind": kind, "broadcast_day_start": broadcast_day_start,
+                "frame_rate": frame_rate, "clock_offset": clock_offset, "stream_start": stream_start,
+            },
+        )  # fmt: skip
+        found = list(files.findings)
         if json_file is not None:
             write_json({"version": at.__version__, "findings": [f._asdict() for f in found]}, json_file)
         if json_file != Path("-"):

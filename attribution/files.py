@@ -174,7 +174,8 @@ def read_files(
     offset = _seconds(clock_offset)
     tables: dict[str, Any] = {}
     members = []
-    for path, what in sorted(told.items(), key=lambda item: ("airings" not in item[1].role, str(item[0]))):
+    first = {"counts": 0, "events": 0, "airings": 1}
+    for path, what in sorted(told.items(), key=lambda item: first.get(item[1].role, 2)):
         if what.role == NOTHING:
             continue
         name = "counts" if what.role == "events" else what.role
@@ -205,11 +206,17 @@ def tell(paths: Sequence[Path], roles: Mapping[str, str] | None = None) -> dict[
             raise ReadError(f"roles names {name!r}; the files are {', '.join(names)}{near(name, names)}")
         if role not in (*ROLES, NOTHING):
             raise ReadError(f"roles gives {role!r} for {name}; choose one of {', '.join(ROLES)}{near(role, ROLES)}")
-    told = {path: what_is(path) for path in paths}
-    for path, what in told.items():
+    told = {}
+    for path in paths:
         role = _about(said, path)
+        try:
+            told[path] = what_is(path)
+        except ReadError:
+            if role is None:
+                raise
+            told[path] = Kind(role, "", ())  # its reader says what is wrong with it
         if role is not None:
-            told[path] = Kind(role, "you say so", what.columns)
+            told[path] = Kind(role, "you say so", told[path].columns)
     found = {what.role for what in told.values()}
     if not found & {"counts", "events"}:
         maybe = [p for p, what in told.items() if what.role in {"social", "audience"} and what.why == "its name"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,6 +36,35 @@ Social = Annotated[Path | None, typer.Option(help="Posts or mentions by time.")]
 Audience = Annotated[Path | None, typer.Option(help="Viewers by time.")]
 Context = Annotated[Path | None, typer.Option(help="Declared breaks and organic moments: kind, start, end, label.")]
 SettingsFile = Annotated[Path | None, typer.Option("--settings", help="Settings as JSON; absent ones keep defaults.")]
+More = Annotated[
+    list[Path] | None,
+    typer.Argument(metavar="[MORE]...", help="Social, audience, breaks, SCTE-35, insertions: told by their content."),
+]
+DayStart = Annotated[
+    str | None,
+    typer.Option(
+        "--broadcast-day-start", metavar="HH:MM", help="Dates of the airings are broadcast days from then on."
+    ),
+]
+FrameRate = Annotated[
+    float | None, typer.Option("--frame-rate", help="Frames a second of codes without drop in the airings.")
+]
+ClockOffset = Annotated[
+    str | None, typer.Option("--clock-offset", metavar="SPAN", help="Added to the airings' times, e.g. 42s or -3.5s.")
+]
+StreamStart = Annotated[
+    str | None, typer.Option("--stream-start", metavar="MOMENT", help="When a transport stream's first picture aired.")
+]
+FileRoles = Annotated[
+    list[str] | None, typer.Option("--role", metavar="FILE=ROLE", help="What a file is; an empty role leaves it out.")
+]
+FileColumns = Annotated[
+    list[str] | None, typer.Option("--map", metavar="FILE:ROLE=COLUMN", help="Which column of a file is what.")
+]
+Zones = Annotated[
+    list[str] | None,
+    typer.Option("--tz", metavar="ZONE", help="Zone of times that carry none, e.g. America/New_York; or FILE=ZONE."),
+]
 Zone = Annotated[str | None, typer.Option("--tz", help="Zone of times that carry none, e.g. America/New_York.")]
 Columns = Annotated[
     list[str] | None,
@@ -109,6 +138,75 @@ def read_conversions(
         f"{len(counts.regions):,} region{'s' * (len(counts.regions) != 1)}"
     )
     return counts
+
+
+def read_event(
+    conversions: Path,
+    airings: Path,
+    more: list[Path] | None,
+    given: dict[str, Path | None],
+    said: dict[str, list[str] | None],
+    rest: dict[str, Any],
+) -> at.Files:
+    """Read all files of an event, and say what each was taken for.
+
+    Parameters
+    ----------
+    given
+        Feeds that an option names, by what they are.
+    said
+        The options ``role``, ``map``, ``column``, ``airings_column`` and ``tz`` as they were typed.
+    rest
+        Other arguments of :func:`attribution.files.read_files`.
+    """
+    from attribution.kinds import what_is
+    from attribution.outcomes import holds
+
+    named = {name: path for name, path in given.items() if path is not None}
+    roles = {str(path): name for name, path in named.items()} | pairs(said["role"], "--role")
+    columns: dict[str, dict[str, Any]] = {}
+    for file, role, column in (mapped(text) for text in said["map"] or ()):
+        columns.setdefault(file, {})[role] = column
+    for path, option, typed in ((conversions, "--column", "column"), (airings, "--airings-column", "airings_column")):
+        if said[typed]:
+            columns.setdefault(str(path), {}).update(pairs(said[typed], option))
+    zones = [text for text in said["tz"] or () if "=" not in text]
+    tz = zones[-1] if zones else pairs([text for text in said["tz"] or () if "=" in text], "--tz") or None
+    if not any(roles.get(name) for name in (str(airings), airings.name)):
+        roles[str(airings)] = "airings"
+        with suppress(ValueError):  # what is wrong with it, its reader says
+            roles[str(airings)] = "exposures" if what_is(airings).role == "exposures" else "airings"
+    paths = [conversions, airings, *(more or ()), *named.values()]
+    if not any(roles.get(name) for name in (str(conversions), conversions.name)):
+        cumulative = bool(rest.get("cumulative"))
+        roles[str(conversions)] = (
+            "counts" if cumulative else holds(conversions, columns=columns.get(str(conversions)))[0]
+        )
+    files = at.read_files(*dict.fromkeys(paths), roles=roles, columns=columns or None, tz=tz, **rest)
+    for member in files.members:
+        pairs_of = ", ".join(f"{role} = {column}" for role, column in member.mapping.items())
+        remark(f"{member.path.name}: read as {member.role}{f' ({pairs_of})' if pairs_of else ''}")
+    counts = files.counts
+    remark(
+        f"{len(counts.start):,} bins from {counts.start[0].astype('datetime64[s]')} UTC, {len(counts.regions):,} "
+        f"region{'s' * (len(counts.regions) != 1)}; {len(files.airings):,} airing{'s' * (len(files.airings) != 1)}"
+    )
+    return files
+
+
+def mapped(text: str) -> tuple[str, str, str]:
+    """Read ``FILE:ROLE=COLUMN``.
+
+    Examples
+    --------
+    >>> mapped("log.csv:start=Air Time")
+    ('log.csv', 'start', 'Air Time')
+    """
+    place, equals, column = text.partition("=")
+    file, colon, role = place.rpartition(":")
+    if not (equals and colon and file and role and column):
+        raise typer.BadParameter(f"{text!r} is not FILE:ROLE=COLUMN, e.g. log.csv:start=Aired", param_hint="--map")
+    return file, role, column
 
 
 def read_settings(path: Path | None) -> at.Settings:

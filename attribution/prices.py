@@ -20,8 +20,10 @@ PRICE = re.compile(
     r"(?P<open>\()?\s*(?P<minus>[-\u2212])?\s*(?P<before>[A-Z]{3}|[A-Z]{0,2}\$|[€£¥₹₩]|zł|kr\.?|Fr\.)?\s*"
     r"(?P<sign>[-+\u2212])?"
     r"(?P<digits>\d[\d.,'\u2019 \u00a0\u202f\u2009]*)\s*(?P<after>[A-Z]{3}|[A-Z]{0,2}\$|[€£¥₹₩]|zł|kr\.?|Fr\.)?\s*"
-    r"(?P<behind>[-\u2212])?(?P<close>\))?(?P<dash>,[-\u2013])?"
+    r"(?P<behind>[-\u2212])?(?P<close>\))?"
 )
+DASH = re.compile(r",[-\u2013]$")
+"""Behind a round price: ``980,-``."""
 SPACES = re.compile(r"['\u2019 \u00a0\u202f\u2009]")
 
 
@@ -50,7 +52,7 @@ def read_prices(column: Column, *, name: str, ledger: Ledger) -> Prices:
         value, odd = numbers(column, name=name, ledger=ledger)
         return Prices(value, odd, ())
     texts, none = [str(text) for text in labels(column)], missing(column)
-    found = [None if empty else PRICE.fullmatch(text) for text, empty in zip(texts, none, strict=True)]
+    found = [None if empty else PRICE.fullmatch(DASH.sub("", text)) for text, empty in zip(texts, none, strict=True)]
     bare = ["" if match is None else SPACES.sub("", match["digits"]) for match in found]
     sure = [_decimal(digits) for digits in bare]
     commas, dots = sure.count(","), sure.count(".")

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 ROW = 26
 """Pixels of a file's row."""
-CURVE = 150
+AXIS = 58
+"""Pixels below the rows: a chart as wide as its panel holds its axis within its height."""
+CURVE = 190
 
 
 def spans(files: Files, *, mode: str = "light") -> Layers:
@@ -38,7 +40,7 @@ def spans(files: Files, *, mode: str = "light") -> Layers:
     bars = held.mark_bar(height=8, color=colours.counterfactual, opacity=0.75).encode(x=x, x2="last:T")
     ticks = alt.Chart(starts).mark_tick(color=colours.effect_text, thickness=2, height=16)
     marks = ticks.encode(x="start:T", y=y, tooltip=["airing:N", "start:T"])
-    chart = alt.layer(bars, marks).properties(height=ROW * max(len(order), 1) + 10)
+    chart = alt.layer(bars, marks).properties(height=ROW * max(len(order), 1) + AXIS)
     return chart.configure(**chart_config(mode))
 
 

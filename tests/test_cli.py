@@ -238,3 +238,18 @@ def test_a_plan_is_locked_shown_compared_and_held_against_the_answer(event, tmp_
     assert "hash does not fit" in altered.stderr
     answered = run("analyze", *files, "--plan", tmp_path / "b.json", "--settings", wider)
     assert "after the first airing had begun" in answered.stdout
+
+
+def test_messy_files_take_the_arguments_of_read_files(tmp_path):
+    golden = Path(__file__).parent / "golden" / "files" / "as_run_worst.csv"
+    minutes = "".join(f"2026-02-09T0{4 + m // 60}:{m % 60:02d}:00,{9 + m % 3}\n" for m in range(180))
+    (tmp_path / "n.csv").write_text("time,count\n" + minutes)
+    (tmp_path / "breaks.csv").write_text("kind,start,end\nbreak,2026-02-09T04:59Z,2026-02-09T05:03Z\n")
+    given = ("--tz", "America/New_York", "--broadcast-day-start", "06:00", "--clock-offset", "-10s")
+    result = run("preflight", tmp_path / "n.csv", golden, tmp_path / "breaks.csv", *given, "--json", "-")
+    assert "breaks.csv: read as context" in result.stderr
+    assert "as_run_worst.csv: read as airings (airing = Spot ID" in result.stderr
+    found = [finding["what"] for finding in json.loads(result.stdout)["findings"]]
+    assert "airings moved by -10 s" in found
+    wrong = run("preflight", tmp_path / "n.csv", golden, "--map", "nonsense")
+    assert wrong.exit_code == 2

@@ -38,6 +38,13 @@ WORDS = {
     "cumulative": "The counts only grow",
 }
 """Arguments in words."""
+PRESS = {
+    "broadcast_day_start": "Begin days at {}",
+    "clock_offset": "Move airings by {}",
+    "frame_rate": "Count {} a second",
+    "kind": "Count {}",
+}
+"""What a press does, in words."""
 NEEDED = {"conversions": {"counts", "events"}, "airings": {"airings", "exposures"}}
 
 
@@ -198,7 +205,11 @@ def show(files: Files, paths: tuple[Path, ...], words: desk.Said) -> None:
     for number, (finding, mend) in enumerate(mendable(files.findings)):
         text, press = st.columns([3, 1.3], vertical_alignment="center")
         text.html(f'<div class="ec"><small>▲ {escape(finding.what)}</small></div>')
-        if press.button(f"{WORDS[mend.argument]}: {mend.value}", key=f"take-{number}-{mend.argument}", width="stretch"):
+        if press.button(
+            PRESS.get(mend.argument, "Take {}").format(mend.value),
+            key=f"take-{number}-{mend.argument}",
+            width="stretch",
+        ):
             say(paths, words.mended(mend, mend.value))
     with st.expander("Every row, file by file"):
         for member in files.members:
@@ -228,8 +239,8 @@ def clocks(files: Files) -> None:
 
 def did(files: Files, settings: Settings | None) -> None:
     """Show the lines that do the same in a notebook, and the command that does it in a terminal."""
-    st.code(files.code(settings), language="python")
-    st.code(command(files), language="bash")
+    st.code(files.code(settings), language="python", wrap_lines=True)
+    st.code(command(files), language="bash", wrap_lines=True)
 
 
 def command(files: Files) -> str:

@@ -379,7 +379,7 @@ def test_a_file_of_ones_own_becomes_a_verdict_and_a_report(address, page, tmp_pa
     inputs.nth(0).wait_for(state="attached")
     inputs.nth(0).set_input_files(counts)
     page.get_by_text("Still needed: the airings.").wait_for()
-    inputs.nth(1).set_input_files(airings)
+    inputs.nth(0).set_input_files(airings)
     page.get_by_text("120 bins of 60 s, 2 regions").wait_for()
     page.get_by_role("button", name="Analyse").click()
     page.get_by_text("Causal gap").wait_for()

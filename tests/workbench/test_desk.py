@@ -1,11 +1,10 @@
-"""Files reach the readers under a safe name, and what cannot be read says so."""
+"""Files reach the readers under a safe name; what is said about them is kept, and what cannot be read says so."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
+from attribution.mends import Mend
 from attribution.workbench import desk
 
 COUNTS = "time,region,count\n" + "".join(
@@ -15,7 +14,8 @@ AIRINGS = "airing,start,length_s,regions\nspot,2026-02-08T20:40:00Z,30,a\n"
 
 
 @pytest.fixture
-def files(tmp_path):
+def files(tmp_path, monkeypatch):
+    monkeypatch.setenv("EVENT_COMMAND_HOME", str(tmp_path / "home"))
     counts, airings = tmp_path / "counts.csv", tmp_path / "airings.csv"
     counts.write_text(COUNTS)
     airings.write_text(AIRINGS)
@@ -33,23 +33,42 @@ def test_an_uploaded_file_stays_on_its_shelf(tmp_path, name, safe):
 
 
 def test_what_is_read_is_what_the_readers_read(files):
-    counts, airings = files
-    material = desk.gather(desk.read_outcome(counts, desk.Choices()), airings, {}, "")
-    assert material.counts.regions == ("a", "b")
-    assert material.counts.total.sum() == sum(9 + m % 3 for m in range(60)) * 2
-    assert list(material.airings["airing"]) == ["spot"]
-    assert desk.columns_of(counts) == ("time", "region", "count")
+    found = desk.read(files, desk.Said())
+    assert found.counts.regions == ("a", "b")
+    assert found.counts.total.sum() == sum(9 + m % 3 for m in range(60)) * 2
+    assert list(found.airings["airing"]) == ["spot"]
 
 
-def test_events_and_counts_are_told_apart_and_can_be_forced(files):
-    events = desk.Choices(form=desk.FORMS[2])
-    assert desk.read_outcome(files[0], events).total.sum() == 120
+def test_a_role_that_is_said_wins(files):
+    assert desk.read(files, desk.Said(roles={"counts.csv": "events"})).counts.total.sum() == 120
 
 
 def test_an_override_that_names_no_column_says_so(files):
-    choices = replace(desk.Choices(), columns=(("count", "nope"),))
-    with pytest.raises(ValueError, match="nope"):
-        desk.read_outcome(files[0], choices)
+    said = desk.Said().mended(Mend("columns", None, "count"), "nope", "counts.csv")
+    with pytest.raises(ValueError, match="nope") as caught:
+        desk.read(files, said)
+    assert desk.trouble(caught.value, files)[0] == files[0]
+
+
+def test_a_zone_is_asked_for_where_it_is_missing_and_remembered(files):
+    airings = files[1]
+    airings.write_text(AIRINGS.replace("Z", ""))
+    with pytest.raises(ValueError, match="give tz=") as caught:
+        desk.read(files, desk.Said())
+    path, mend = desk.trouble(caught.value, files)
+    assert path == airings
+    said = desk.Said().mended(mend, "UTC", path.name)
+    found = desk.read(files, said)
+    assert found.options == {"tz": {"airings.csv": "UTC"}}
+    told = desk.tell(list(files))
+    desk.keep_words(told, said)
+    again = desk.first_words(files, desk.Said())
+    assert again.zones == {"airings.csv": "UTC"}
+    assert desk.first_words(files, desk.Said(zones={"airings.csv": "Asia/Tokyo"})).zones == {
+        "airings.csv": "Asia/Tokyo"
+    }
+    desk.forget_words(told)
+    assert desk.first_words(files, desk.Said()) == desk.Said()
 
 
 def test_samples_are_folders_with_counts_and_airings(tmp_path, files):
@@ -58,4 +77,6 @@ def test_samples_are_folders_with_counts_and_airings(tmp_path, files):
     (tmp_path / "samples" / "empty").mkdir()
     for path in files:
         (place / path.name).write_bytes(path.read_bytes())
-    assert list(desk.samples(tmp_path / "samples")) == ["halftime"]
+    found = desk.samples(tmp_path / "samples")
+    assert list(found) == ["halftime"]
+    assert [path.name for path in desk.paths_of(found["halftime"])] == ["counts.csv", "airings.csv"]
