@@ -76,7 +76,7 @@ def briefing(result: Analysis, *, posterior: Any = None) -> Briefing:
     >>> world = at.simulate(at.SCENARIOS["halftime"], rng=7)
     >>> page = briefing(at.analyze(world.counts, world.airings, at.Settings.preset("brief")))
     >>> page.dont[0]
-    'Do not say that the ad did it: a break, a goal or a trend at the same moment looks the same here.'
+    'Do not read it as “no effect”: the data were too few to say either.'
     """
     if not result.verdicts:
         said = "There is no airing to judge."

@@ -17,9 +17,9 @@ from attribution.sheets import (
     briefing_html,
     cases_html,
     findings_html,
+    leading_html,
     mark,
     settings_html,
-    table_html,
     understanding_html,
 )
 from attribution.tabled import csv_text
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from attribution.analysis import Analysis
     from attribution.briefing import Briefing
     from attribution.pictures import Picture
+
+
+MOST, MOST_CSV = 300, 200_000
+"""So many airings are written out, and so many bytes of their table carried along: the file stays under 1.5 MB."""
 
 
 def page(result: Analysis, title: str, parts: Sequence[str], told: Briefing, drawn: Iterable[Picture]) -> str:
@@ -88,7 +92,7 @@ def _annex(result: Analysis, name: str, figures: dict[str, Picture]) -> str:
         return "".join(_section(heading, html) for heading, html in details(result).items() if heading != WHOLE)
     if name == "airings":
         forest = _figure(figures["airings"]) if "airings" in figures else ""
-        return _section(PARTS[name], forest + table_html(result) + _csv(result))
+        return _section(PARTS[name], forest + leading_html(result, MOST) + _csv(result))
     if name == "evidence":
         whole = details(result).get(WHOLE, "")
         first = _section(WHOLE, whole) if whole else ""
@@ -121,7 +125,10 @@ def _figure(picture: Picture) -> str:
 
 
 def _csv(result: Analysis) -> str:
-    data = base64.b64encode(csv_text(result.table).encode()).decode()
+    text = csv_text(result.table).encode()
+    if len(text) > MOST_CSV:
+        return ""
+    data = base64.b64encode(text).decode()
     return f'<p><a download="airings.csv" href="data:text/csv;base64,{data}">Save the whole table as CSV</a></p>'
 
 

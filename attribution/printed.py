@@ -25,8 +25,8 @@ from reportlab.platypus import (
 )
 
 from attribution.details import WHOLE, details, provenance
-from attribution.flowing import LIGHT, flowed, style, words
-from attribution.sheets import PARTS, cases_html, findings_html, settings_html, table_html, understanding_html
+from attribution.flowing import LIGHT, MOST, flowed, style, words
+from attribution.sheets import PARTS, cases_html, findings_html, leading_html, settings_html, understanding_html
 from attribution.typefaces import face, printable
 from attribution.vectors import Drawing
 from attribution.verdict import RUNGS
@@ -203,7 +203,7 @@ def _annex(result: Analysis, name: str, figures: dict[str, Picture]) -> list[Flo
         return first + _part(PARTS[name], [*flowed(cases_html(result), WIDTH), *_small(figures)])
     if name == "airings":
         forest = [KeepTogether(_figure(figures["airings"], WIDTH * 0.85))] if "airings" in figures else []
-        return _part(PARTS[name], [*forest, *flowed(table_html(result), WIDTH)])
+        return _part(PARTS[name], [*forest, *flowed(leading_html(result, MOST), WIDTH)])
     made = {"findings": lambda: findings_html(result.findings), "settings": lambda: settings_html(result)}
     return _part(PARTS[name], flowed(made[name](), WIDTH))
 

@@ -78,7 +78,7 @@ def dump(result: Analysis) -> str:
     >>> world = at.simulate(at.SCENARIOS["halftime"], rng=7)
     >>> text = dump(at.analyze(world.counts, world.airings, at.Settings.preset("brief")))
     >>> opened(text.encode()).table["verdict"].tolist()
-    ['association']
+    ['undecided']
     """
     given = result.given
     content = {

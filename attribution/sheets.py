@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -144,6 +144,18 @@ def _case(verdict: Verdict, *, named: bool) -> str:
         for name, sentences in lists
         if sentences
     )
+
+
+def leading_html(result: Analysis, most: int) -> str:
+    """Write the table of airings; of too many those with the strongest words, and among these the most evidence."""
+    table = result.table
+    if len(table) <= most:
+        return table_html(result)
+    order = table.assign(strength=table["verdict"].map(WORDS.index)).sort_values(
+        ["strength", "e_value"], ascending=[True, False], kind="stable"
+    )
+    said = f"{most} of {len(table):,} airings, the strongest words first; the tables beside this report hold all."
+    return f'<p class="muted">{said}</p>{table_html(replace(result, table=table.loc[order.index[:most]]))}'
 
 
 def table_html(result: Analysis) -> str:

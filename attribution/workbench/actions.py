@@ -124,6 +124,7 @@ def quick(feed: Watch) -> None:
         _save("Notebook", feed, notebook, "answer.zip", "application/zip", "notebook")
         with st.container(key="export"):
             _save("Export report", feed, document, "report.html", "text/html", "report", kind="primary")
+        st.page_link("pages/report.py", label="Choose parts and form", query_params={"data": "live"})
 
 
 def _save(

@@ -189,17 +189,19 @@ def _answer(material: Files, settings: at.Settings) -> None:
             )
             st.download_button("Save the table", result.table.to_csv(index=False), f"airings-{name}.csv", "text/csv")
             if st.button("Take it apart", key="apart"):
-                _take_apart(settings)
+                _go(settings, "evidence")
+            if st.button("More forms", key="forms"):
+                _go(settings, "report")
     with places[1]:
         for number, (heading, html) in enumerate(beside.items()):
             _panel(f"beside-{number}", heading, html)
 
 
-def _take_apart(settings: at.Settings) -> None:
-    """Go to the evidence page with these files and settings."""
+def _go(settings: at.Settings, page: str) -> None:
+    """Go to another page with these files and settings."""
     st.session_state["tune-view"] = TuneView(data=FILES, settings=settings)
     tune_controls.put(settings)
-    st.switch_page("pages/evidence.py")
+    st.switch_page(f"pages/{page}.py")
 
 
 def _panel(key: str, heading: str, html: str) -> None:

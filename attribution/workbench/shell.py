@@ -17,6 +17,7 @@ PAGES = {
     "Airings": "pages/airings.py",
     "Compare": "pages/compare.py",
     "Plan": "pages/plan.py",
+    "Report": "pages/report.py",
     "Data": "pages/data.py",
     "Stream": "pages/stream.py",
     "Record": "pages/record.py",

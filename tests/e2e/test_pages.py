@@ -23,7 +23,7 @@ QUIET = (
     *("--disable-component-update", "--disable-sync"),
 )
 # Streamlit looks for its own routes below a deep link first, and takes the root where that answers 404.
-PROBES = re.compile(r"/(?:data|record|stream|tune|evidence|airings|compare|plan)/_stcore/(health|host-config)$")
+PROBES = re.compile(r"/(?:data|record|stream|tune|evidence|airings|compare|plan|report)/_stcore/(health|host-config)$")
 
 PATIENT = 240_000
 """Milliseconds for what a page works out in the background, also on a busy machine."""
@@ -404,3 +404,42 @@ def test_dark_comes_first_whatever_the_system_prefers(address, page):
     page.wait_for_function("getComputedStyle(document.querySelector('.stApp')).colorScheme === 'dark'")
     page.locator(".verdict").wait_for()
     quiet(page)
+
+
+BRIEF = "kernel=window&response_peak=10s&response_peak_logsd=0.0&window=15s&baseline=brief"
+
+
+def test_a_report_is_chosen_saved_in_every_form_and_opened_again(address, page, tmp_path):
+    page.goto(f"{address}/report?{BRIEF}")
+    document = page.frame_locator(".st-key-panel-preview iframe")
+    document.get_by_text("What not to conclude").wait_for()
+    page.get_by_role("button", name="Settings", exact=True).click()
+    page.wait_for_url("**parts=business*")
+    expect_gone(document.get_by_text("response_peak_logsd").first)
+    for name, head in (
+        ("HTML", b"<!doctype"),
+        ("PDF", b"%PDF-"),
+        ("Markdown", b"# "),
+        ("JSON", b"{"),
+        ("Everything", b"PK"),
+    ):
+        with page.expect_download() as waited:
+            page.get_by_role("button", name=name, exact=True).click()
+        path = tmp_path / waited.value.suggested_filename
+        waited.value.save_as(path)
+        assert path.read_bytes().startswith(head), name
+    (zipped,) = tmp_path.glob("report-*.zip")
+    page.get_by_text("Open a saved answer").click()
+    page.locator("input[type=file]").set_input_files(zipped)
+    page.get_by_text(f"the saved answer {zipped.name}").wait_for()
+    document.get_by_text("What not to conclude").wait_for()
+    quiet(page)
+    page.get_by_role("button", name="Evidence", exact=True).click()
+    page.wait_for_url("**/evidence?data=files*")
+    page.get_by_text("Every second, taken apart").wait_for()
+    quiet(page)
+
+
+def expect_gone(place) -> None:
+    """Wait until something is no longer on the page."""
+    place.wait_for(state="detached")
