@@ -69,6 +69,12 @@ def serve():
 
 
 @pytest.fixture(scope="session")
+def free():
+    """Find a port that nobody listens on."""
+    return free_port
+
+
+@pytest.fixture(scope="session")
 def dress():
     """Choose dark or light before any page of a context opens."""
     return dressed

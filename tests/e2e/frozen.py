@@ -99,6 +99,7 @@ def frozen(state: str, after_s: float = 90.0) -> Frozen:
         engine.step()
     now = engine.snapshot()
     if state == "waiting":
+        now = replace(now, log=(*now.log, LogEntry(now.now, "ALERT", "data: 12 events are missing")))
         return Frozen(look(world.scenario, settings, now, Answer(words={}, changed={}), feed.lags()), now)
     if state == "hostile":
         now = named(now)
