@@ -107,6 +107,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "gallery")
     parser.add_argument("--width", type=int, default=1440)
     parser.add_argument("--height", type=int, default=1100)
+    parser.add_argument("--vision", default="none", help="as who sees it: none, deuteranopia, achromatopsia, ...")
     asked = parser.parse_args()
     asked.out.mkdir(exist_ok=True)
     chosen = asked.only.split(",") if asked.only else list(STATES)
@@ -139,6 +140,8 @@ def _pictures(browser: Any, name: str, state: State, folder: Path, asked: argpar
         _ready(port)
         for number, mode in enumerate(("Dark", "Light")):
             page = browser.new_page(viewport={"width": asked.width, "height": asked.height})
+            seen = page.context.new_cdp_session(page)
+            seen.send("Emulation.setEmulatedVisionDeficiency", {"type": asked.vision})
             page.add_init_script(
                 f"localStorage.setItem('stActiveTheme-/{state.page}-v2', JSON.stringify('{mode}'));"
                 f"localStorage.setItem('eventCommandTheme-/{state.page}', 'chosen')"
@@ -150,6 +153,9 @@ def _pictures(browser: Any, name: str, state: State, folder: Path, asked: argpar
             time.sleep(state.wait_s if number == 0 else 5.0)
             if state.act is not None and (number == 0 or name not in {"plan-locked", "posterior-running"}):
                 state.act(page)
+            shown = page.locator("[data-testid=stMain]").evaluate("main => main.scrollHeight")
+            page.set_viewport_size({"width": asked.width, "height": max(asked.height, min(shown, 3000))})
+            time.sleep(1.0)
             page.screenshot(path=str(asked.out / f"{name}-{mode.lower()}.png"))
             page.close()
     finally:

@@ -89,7 +89,7 @@ def named(snapshot: Any) -> Any:
     return replace(snapshot, counts=renamed, airings=airings, social=social)
 
 
-def frozen(state: str, after_s: float = 90.0) -> Frozen:
+def frozen(state: str, after_s: float = 40.0) -> Frozen:
     """Count the world until so long after the airing began, ask the model once, and make what the page shows then."""
     world, clock = at.simulate(at.SCENARIOS["halftime"], rng=7), ManualClock()
     feed = Timed(SimulatedFeed(world, start=world.airings["start"].min() - pd.Timedelta("30s")))

@@ -19,13 +19,6 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def still(serve, tmp_path_factory):
-    """An answered world that stands still."""
-    with serve("answered", tmp_path_factory.mktemp("still") / "log") as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
 def hostile(serve, tmp_path_factory):
     """A world whose every name is markup that would run."""
     log = tmp_path_factory.mktemp("hostile") / "log"
@@ -157,12 +150,12 @@ window.AudioContext = class {
 """Notes what the browser would have shown and played."""
 
 
-def test_a_decision_rings_only_in_a_session_that_asked_for_it(still, browser, dress):
+def test_a_decision_rings_only_in_a_session_that_asked_for_it(hostile, browser, dress):
     contexts = [dress(browser.new_context()) for _ in range(2)]
     asking, silent = (context.new_page() for context in contexts)
     for page in (asking, silent):
         page.add_init_script(HEARD)
-        opened(page, still)
+        opened(page, hostile)
         page.locator(".st-key-panel-protocol").wait_for()
         page.locator("[data-bell]").wait_for(state="attached")
     for words in ("Sound on a decision", "Desktop notification on a decision"):
@@ -174,7 +167,7 @@ def test_a_decision_rings_only_in_a_session_that_asked_for_it(still, browser, dr
     told = asking.evaluate("window.rung")
     assert told[0] == "sound"
     assert told[1].startswith("<img src=x")
-    assert told[1].endswith("undecided → caused, e-value 7")
+    assert "undecided → caused, e-value" in told[1]
     silent.locator("[data-key*=caused]").wait_for(state="attached")
     silent.wait_for_timeout(1200)
     assert silent.evaluate("window.rung") == []

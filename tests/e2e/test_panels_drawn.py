@@ -38,13 +38,6 @@ SOMEWHERE = 35.0
 pytestmark = pytest.mark.browser
 
 
-@pytest.fixture(scope="module")
-def address(serve, tmp_path_factory):
-    """A world that stands still."""
-    with serve("answered", tmp_path_factory.mktemp("drawn") / "log") as address:
-        yield address
-
-
 def drawn(page, address: str) -> dict[str, bytes]:
     """Open the page and take every panel."""
     page.goto(address)
@@ -55,10 +48,10 @@ def drawn(page, address: str) -> dict[str, bytes]:
     return {name: page.locator(where).first.screenshot(animations="disabled") for name, where in PANELS.items()}
 
 
-def test_a_panel_is_the_same_twice_and_as_it_was_kept(address, browser, dress):
+def test_a_panel_is_the_same_twice_and_as_it_was_kept(still, browser, dress):
     image = pytest.importorskip("PIL.Image")
     context = dress(browser.new_context(viewport={"width": 1440, "height": 2400}, reduced_motion="reduce"))
-    first, second = (drawn(page, address) for page in (context.new_page(), context.new_page()))
+    first, second = (drawn(page, still) for page in (context.new_page(), context.new_page()))
     context.close()
     changed = [name for name in PANELS if first[name] != second[name]]
     assert not changed, f"two pictures of one moment differ: {', '.join(changed)}"

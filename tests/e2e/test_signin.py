@@ -93,6 +93,7 @@ def provider():
     threading.Thread(target=made.serve_forever, daemon=True).start()
     yield made
     made.shutdown()
+    made.server_close()
 
 
 @pytest.fixture(scope="module")
