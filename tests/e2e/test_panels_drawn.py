@@ -39,13 +39,19 @@ pytestmark = pytest.mark.browser
 
 
 def drawn(page, address: str) -> dict[str, bytes]:
-    """Open the page and take every panel."""
+    """Open the page and take every panel, once nothing moves any more."""
     page.goto(address)
     page.locator(".st-key-panel-protocol").wait_for()
     page.locator(".st-key-evidence [data-testid=stVegaLiteChart] :is(svg, canvas)").first.wait_for()
     page.evaluate("document.fonts.ready")
-    page.wait_for_timeout(1500)
-    return {name: page.locator(where).first.screenshot(animations="disabled") for name, where in PANELS.items()}
+    before: dict[str, bytes] = {}
+    for _ in range(40):
+        page.wait_for_timeout(700)
+        now = {name: page.locator(where).first.screenshot(animations="disabled") for name, where in PANELS.items()}
+        if now == before:
+            return now
+        before = now
+    pytest.fail("the page does not come to rest")
 
 
 def test_a_panel_is_the_same_twice_and_as_it_was_kept(still, browser, dress):
