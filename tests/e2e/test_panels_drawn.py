@@ -65,7 +65,7 @@ def test_a_panel_is_the_same_twice_and_as_it_was_kept(still, browser, dress):
     if os.environ.get("KEEP"):
         KEPT.mkdir(exist_ok=True)
         for name, picture in small.items():
-            picture.quantize(32).save(KEPT / f"{name}.png", optimize=True)
+            picture.quantize(128).save(KEPT / f"{name}.png", optimize=True)
     far = {name: distance(picture, image.open(KEPT / f"{name}.png").convert("RGB")) for name, picture in small.items()}
     assert all(mean <= ALIKE and worst <= SOMEWHERE for mean, worst in far.values()), far
 
