@@ -46,17 +46,16 @@ def figure(value: Any, kind: str, ends: Ends | None = None) -> str:
         return "—"
     if kind in WORDED:
         return WORDED[kind](number).replace("-", "−")
-    least = place(*ends, kind) if ends is not None else None
-    if least is not None and round(number / least) == 0 and number:
-        least = None  # an end that is not zero never reads as zero
-    digits = _digits(number, kind) if least is None else max(0, -math.floor(math.log10(least) + 1e-9))
-    if least is not None:
-        number = round(number / least) * least
-    scaled = 100 * number if kind == "percent" else number
-    digits -= 2 * (kind == "percent") if least is not None else 0
-    sign = "+" if kind in SIGNED else ""
-    text = f"{scaled:{sign},.{max(digits, 0)}f}"
-    return (text if any(c in "123456789" for c in text) else text.lstrip("+-")).replace("-", "−") + UNITS.get(kind, "")
+    if math.isinf(number):
+        return "−∞" if number < 0 else "∞"
+    grain = None if ends is None else place(*ends, kind)
+    if grain is None or (number and not round(number / grain)):  # what is not zero does not read as zero
+        grain = _grain(number, kind)
+    scale = 100 if kind == "percent" else 1
+    decimals = max(0, -math.floor(math.log10(scale * grain) + 1e-9))
+    text = f"{scale * round(number / grain) * grain:{'+' if kind in SIGNED else ''},.{decimals}f}"
+    zero = not any(c in "123456789" for c in text)
+    return (text.lstrip("+-") if zero else text).replace("-", "−") + UNITS.get(kind, "")
 
 
 def place(low: float, high: float, kind: str) -> float | None:
@@ -124,13 +123,13 @@ def _ends(row: Any, name: str) -> Ends | None:
     return None if math.isnan(low) or math.isnan(high) else (low, high)
 
 
-def _digits(number: float, kind: str) -> int:
-    """Return the decimals of a figure that has no interval: counts are whole from 20 on, percentages from 10."""
+def _grain(number: float, kind: str) -> float:
+    """Return the last place of a figure that has no interval: counts are whole from 20 on, percentages from 10."""
     if kind in {"count", "plain"}:
-        return 0 if abs(number) >= 20 or number == round(number) else 1
+        return 1.0 if abs(number) >= 20 or number == round(number) else 0.1
     if kind == "percent":
-        return 0 if abs(number) >= 0.1 or number == 0 else 1
-    return {"seconds": 1, "ratio": 2, "amount": 2}[kind]
+        return 0.01 if abs(number) >= 0.1 or number == 0 else 0.001
+    return FINEST[kind]
 
 
 NARROW = 4

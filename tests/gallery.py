@@ -1,6 +1,6 @@
-"""The states of the live page, a picture each, dark and light: ``make gallery`` writes them, with a page to look at.
+"""The states of the pages, a picture each, dark and light: ``make gallery`` writes them, with a page to look at.
 
-Every state is a described event of its own (or an address), opened by a server of its own.
+Every state is a described event of its own, an address, or a world that stands still, opened by a server of its own.
 """
 
 from __future__ import annotations
@@ -48,6 +48,10 @@ class State(NamedTuple):
     act: Callable[[Any], None] | None = None
     until: str = ""
     """Words that the page shows before it is taken."""
+    still: str = ""
+    """A state of ``tests/e2e/frozen.py``; its server is taken instead."""
+    page: str = ""
+    """Another page than the live one."""
 
 
 def _press(key: str, times: int = 1) -> Callable[[Any], None]:
@@ -62,6 +66,11 @@ def _press(key: str, times: int = 1) -> Callable[[Any], None]:
 def _lock(page: Any) -> None:
     page.get_by_role("button", name="Lock the plan").click()
     page.get_by_text("LOCKED").first.wait_for(timeout=60_000)
+
+
+def _sample(page: Any) -> None:
+    page.get_by_role("button", name="Run the full posterior").click()
+    page.get_by_role("button", name="Cancel").wait_for(timeout=120_000)
 
 
 NONE, TAIL = HEAD + 'address = "tail:nothing.jsonl"\n', HEAD + 'address = "tail:one.jsonl"\n'
@@ -79,6 +88,14 @@ STATES = {
     "analyse": State("For an analyst", AIRED + SOME, "depth=analyse", until=COUNTED),
     "past": State("A moment of the past", AIRED + SOME, act=_press("ArrowLeft"), until=COUNTED),
     "present": State("The story", AIRED + SOME, "depth=present", act=_press("ArrowRight", 2), until="1 of 5"),
+    "first-look": State("The model looks for the first time", still="waiting", wait_s=2.0),
+    "stale": State("The answer is older than it should be", still="stale", wait_s=2.0),
+    "model-stopped": State("The model has stopped", still="stopped", wait_s=2.0),
+    "still-locked": State("A locked plan, kept", still="locked", wait_s=2.0),
+    "hostile": State("Names that are markup", still="hostile", wait_s=2.0),
+    "nobody-speaks": State("Nothing comes any more", still="silent", wait_s=2.0),
+    "analysing": State("An answer is being worked out", page="evidence", query="world=overlap", wait_s=0.5),
+    "posterior-running": State("The full posterior is sampled", page="tune", act=_sample, until="CHECKED"),
     "wrong-address": State("An address that names no event", query="event=nope", wait_s=3.0),
 }
 
@@ -90,6 +107,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "gallery")
     parser.add_argument("--width", type=int, default=1440)
     parser.add_argument("--height", type=int, default=1100)
+    parser.add_argument("--vision", default="none", help="as who sees it: none, deuteranopia, achromatopsia, ...")
     asked = parser.parse_args()
     asked.out.mkdir(exist_ok=True)
     chosen = asked.only.split(",") if asked.only else list(STATES)
@@ -111,26 +129,33 @@ def _pictures(browser: Any, name: str, state: State, folder: Path, asked: argpar
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     own = os.environ | ({"ATTRIBUTION_EVENT": str(described)} if state.event else {})
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
+    command = ["-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.address", "127.0.0.1"]
+    if state.still:
+        command = [str(ROOT / "tests" / "e2e" / "frozen.py"), state.still, str(port)]
     server = subprocess.Popen(
-        [*command, "--server.address", "127.0.0.1"], cwd=ROOT, env=own, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL, start_new_session=True,
+        [sys.executable, *command], cwd=ROOT, env=own, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )  # fmt: skip
     try:
         _ready(port)
         for number, mode in enumerate(("Dark", "Light")):
             page = browser.new_page(viewport={"width": asked.width, "height": asked.height})
+            seen = page.context.new_cdp_session(page)
+            seen.send("Emulation.setEmulatedVisionDeficiency", {"type": asked.vision})
             page.add_init_script(
-                f"localStorage.setItem('stActiveTheme-/-v2', JSON.stringify('{mode}'));"
-                "localStorage.setItem('eventCommandTheme-/', 'chosen')"
+                f"localStorage.setItem('stActiveTheme-/{state.page}-v2', JSON.stringify('{mode}'));"
+                f"localStorage.setItem('eventCommandTheme-/{state.page}', 'chosen')"
             )
-            page.goto(f"http://127.0.0.1:{port}/?{state.query}")
+            page.goto(f"http://127.0.0.1:{port}/{state.page}?{state.query}")
             page.locator(".verdict, [data-testid=stAlert]").first.wait_for(timeout=60_000)
             if state.until:
                 page.get_by_text(state.until).first.wait_for(timeout=120_000)
             time.sleep(state.wait_s if number == 0 else 5.0)
-            if state.act is not None and (number == 0 or name != "plan-locked"):
+            if state.act is not None and (number == 0 or name not in {"plan-locked", "posterior-running"}):
                 state.act(page)
+            shown = page.locator("[data-testid=stMain]").evaluate("main => main.scrollHeight")
+            page.set_viewport_size({"width": asked.width, "height": max(asked.height, min(shown, 3000))})
+            time.sleep(1.0)
             page.screenshot(path=str(asked.out / f"{name}-{mode.lower()}.png"))
             page.close()
     finally:

@@ -69,7 +69,7 @@ def test_it_is_said_whether_the_word_hangs_on_a_region():
     assert "stays “caused”" in hangs_on(table("caused", "caused", "caused"))
     told = hangs_on(table("caused", "association", "caused"))
     assert "without north it is “association”" in told
-    assert "+10.0% and +30.0%" in told
+    assert "+10% and +30%" in told
     assert hangs_on(table("caused")) == "No region could be left out."
 
 

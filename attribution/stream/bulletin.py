@@ -57,8 +57,37 @@ HEADS = ("Drill", "Exact", "Events", "Wrong cells", "Missing: told / true", "Kil
 """Columns of the record of the drills."""
 
 
-def headline(state: str, health: Health, error: str = "") -> tuple[str, str]:
+DRILLS = {
+    "embedded": "one process",
+    "killed -9": "one process, killed -9",
+    "nats": "NATS, one broker",
+    "nats3": "NATS, three brokers",
+    "kafka": "Kafka API",
+    "acknowledge first": "acknowledges too early",
+    "no dedupe": "does not know repeats",
+}
+"""What a part of a drill's name is called."""
+
+
+def drill_name(name: str) -> str:
+    """Return what a drill is called.
+
+    Examples
+    --------
+    >>> drill_name("nats3"), drill_name("teeth: kafka, no dedupe"), drill_name("new")
+    ('NATS, three brokers', 'Kafka API: does not know repeats', 'new')
+    """
+    parts = name.removeprefix("teeth: ").split(", ")
+    return ": ".join(DRILLS.get(part, part) for part in parts)
+
+
+def headline(state: str, health: Health, error: str = "", *, counts: bool = False) -> tuple[str, str]:
     """Return the word for the stream and one sentence with its numbers.
+
+    Parameters
+    ----------
+    counts
+        Whether the feed brings counts instead of events.
 
     Examples
     --------
@@ -70,7 +99,8 @@ def headline(state: str, health: Health, error: str = "") -> tuple[str, str]:
         return "stopped", f"Nothing is taken in any more: {why}."
     word = WORDS.get(state, state.lower())
     if not health.received:
-        return word, "No event has arrived yet."
+        told = "This feed brings counts, not events: none is numbered, so none can be missed or counted twice here."
+        return word, told if counts else "No event has arrived yet."
     sent = health.received + health.dropped
     missing = {0: "none is missing", 1: "1 is missing"}.get(health.dropped, f"{health.dropped:,} are missing")
     total = f"{sent:,} were sent, {missing}."
@@ -97,12 +127,12 @@ def tiles(health: Health, metrics: Metrics) -> list[Tile]:
         Tile(
             "Taken in to counted",
             _ms(health.latency_p50_ms),
-            f"log included; 99 of 100 within {_ms(health.latency_p99_ms)}, over the last 10 s",
+            f"log included; {_within(health.latency_p99_ms)}",
         ),
         Tile(
             "Event to page",
             _ms(metrics.latency_p50_ms),
-            f"99 of 100 within {_ms(metrics.latency_p99_ms)}: the engine looks ten times a second",
+            f"{_within(metrics.latency_p99_ms)}; the engine looks ten times a second",
         ),
         Tile(
             "Buffer",
@@ -155,13 +185,17 @@ def _drilled(row: dict) -> Drilled:
     after = DASH if pd.isna(recovery) else f"{recovery:.2g} s, at most {row['recovery_max_s']:.2g} s"
     many = [f"{int(row[n]):,}" for n in ("events", "wrong_cells", "kills", "late")]
     cells = [f"{int(row['exact']):,} of {int(row['runs']):,}", many[0], many[1], " / ".join(told), *many[2:], after]
-    return Drilled(name, name.startswith("teeth"), int(row["exact"]), int(row["runs"]), cells)
+    return Drilled(drill_name(name), name.startswith("teeth"), int(row["exact"]), int(row["runs"]), cells)
 
 
 def _ms(value: float) -> str:
-    if not isfinite(value):
-        return DASH
+    if not isfinite(value) or value == 0:
+        return DASH if value else "0 ms"
     return f"{value:,.0f} ms" if value >= 10 else f"{value:.1f} ms" if value >= 0.095 else f"{value:.2f} ms"
+
+
+def _within(p99_ms: float) -> str:
+    return f"99 of 100 within {_ms(p99_ms)}, over the last 10 s" if isfinite(p99_ms) else "not measured yet"
 
 
 def _age(seconds: float) -> str:

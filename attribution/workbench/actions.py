@@ -85,7 +85,7 @@ def _lines(feed: Watch) -> list[LogEntry]:
 
 def locking(feed: Watch, now: Look) -> None:
     """Offer to lock the plan while nothing is locked and it is not too late."""
-    if now.plan is not None or seat.seat() is not None:
+    if now.plan is not None or seat.seat() is not None or integrity.begun(now):
         return
     if why := barred():
         st.html(panels.lead(why))

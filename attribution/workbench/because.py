@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from attribution.figures import estimate, figure, interval
 from attribution.health import worst
+from attribution.moves import shown
 from attribution.stream.lags import GOOD_MS, OPTIMAL_MS
 from attribution.workbench.panels import DASH, level
 
@@ -246,7 +247,7 @@ def protocol(look: Look) -> str:
     """Write the four texts, true to what runs."""
     lag = look.metrics.latency_p50_ms
     filled = {
-        "peak": f"{look.settings.response_peak} after delivery",
+        "peak": f"{shown('response_peak', look.settings.response_peak)} after delivery",
         "lag": f"{lag:,.0f} ms" if math.isfinite(lag) else "some milliseconds",
     }
     return (

@@ -9,6 +9,7 @@ SHEET = """<style>
 [class*=st-key-panel-within]{background:none;border:0;padding:0}
 .st-key-case [class*=st-key-panel] [data-testid=stVerticalBlock]{gap:.35rem}
 .st-key-case [data-testid=stElementContainer]:has([data-testid=stVegaLiteChart]){margin-bottom:-.9rem}
+.ec.waiting:empty{height:min(60vh,30rem);border:1px dashed var(--line);border-radius:4px}
 .court{display:grid;grid-template-columns:repeat(3,minmax(0,1fr));gap:.4rem 2rem}
 .court ul{margin-bottom:.2rem}.court li{margin:.15rem 0}
 .ec ul.steps{list-style:none;padding:0;margin:.2rem 0 .5rem;font:400 .8rem/1.5 var(--prose)}

@@ -65,9 +65,19 @@ def alerts_html(waiting: list[Alert]) -> str:
     return f'<div class="ec"><div class="kinds">{kinds}</div>{body}</div>'
 
 
+def begun(look: Look) -> bool:
+    """Whether an airing has begun: it is too late to lock a plan."""
+    return bool((look.airings["start"] <= look.now).any())
+
+
 def plan_html(look: Look) -> str:
     """Write whether the analysis plan is locked, with its hash, and whether it was kept."""
     plan = look.plan
+    if plan is None and begun(look):
+        return (
+            '<div class="ec"><p class="lock"><b>○ OPEN</b> no plan was locked</p><p class="said">The first airing has '
+            "begun: what is decided now was not decided before it, and no verdict will say so.</p></div>"
+        )
     if plan is None:
         return (
             '<div class="ec"><p class="lock"><b>○ OPEN</b> no plan is locked</p><p class="said">Settings and schedule '

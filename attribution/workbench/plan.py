@@ -38,6 +38,8 @@ def show() -> None:
             return
         held = _held(case)
         one = _power(case, held)
+        if not one.finished:
+            st.html(panels.bar("planning", "What one spot could show is being worked out.", [], claims=False, sign="○"))
         with st.container(key="planbar"):
             bench.panel("within-planbar", one, _bar, doing="Asking the history what one spot shows")
         left, right = st.columns([1, 1.1], gap="small")

@@ -43,7 +43,8 @@ def show() -> None:
 @st.fragment(run_every=FAST)
 def _now(feed: Watch) -> None:
     seen, health = feed.snapshot(), feed.vault.health()
-    word, sentence = headline(seen.state, health, seen.error)
+    counts = len(seen.counts.start) > 0 and not seen.metrics.received
+    word, sentence = headline(seen.state, health, seen.error, counts=counts)
     facts = [
         f"event <b>{seen.now:%H:%M:%S}</b> UTC",
         "topology <b>one process</b>",

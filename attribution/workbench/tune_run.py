@@ -14,6 +14,7 @@ from attribution import sampling
 from attribution.figures import between, figure, html_table
 from attribution.model.diagnosis import two_modes
 from attribution.model.sensitivity import LEANS
+from attribution.tables import count_of
 from attribution.workbench import panels
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def progress_html(now: sampling.Progress) -> str:
     """Write how far a run is: draws, divergences, time left."""
     share = min(now.draws / now.total, 1.0) if now.total else 0.0
     left = f"about {now.seconds_left:.0f} s left" if _finite(now.seconds_left) else "time left is not known yet"
-    words = f"{now.state}: {now.draws:,} of {now.total:,} draws, {now.divergences} divergences, {left}"
+    words = f"{now.state}: {now.draws:,} of {now.total:,} draws, {count_of(now.divergences, 'divergence')}, {left}"
     said = f'<p class="said">{escape(now.message)}</p>' if now.message else ""
     return (
         f'<div class="ec"><p class="said" role="status">{escape(words)}</p>'
@@ -160,7 +161,8 @@ def posterior_html(posterior: Posterior, airing: str, said: Finger | None, *, ol
     state = '<b class="good">● OPTIMAL</b>' if posterior.optimal else f'<b class="bad">▲</b> {escape(posterior.advice)}'
     health = (
         f"R-hat {row['rhat']:.3f} · ESS {row['ess_bulk']:,.0f} bulk, {row['ess_tail']:,.0f} tail · "
-        f"{posterior.divergences} divergences · E-BFMI {posterior.ebfmi:.2f} · {sum(posterior.seconds.values()):.0f} s"
+        f"{count_of(posterior.divergences, 'divergence')} · E-BFMI {posterior.ebfmi:.2f} · "
+        f"{sum(posterior.seconds.values()):.0f} s"
     )
     said_old = '<p class="said"><b>▲ OLD</b> of the settings before; run it again for these</p>' if old else ""
     lag = two_modes(posterior.peak_draws[:, list(table["airing"]).index(airing)])

@@ -31,8 +31,9 @@ def serving(state: str, log: Path, *more: str, port: int | None = None):
     with log.open("w") as written:
         server = subprocess.Popen(command, cwd=ROOT, stdout=written, stderr=subprocess.STDOUT)
         try:
-            for _ in range(1200):
+            for patience in range(3000, -1, -1):
                 assert server.poll() is None, log.read_text()
+                assert patience, "the server did not answer within five minutes"
                 try:
                     urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1).close()
                 except OSError:
@@ -66,6 +67,19 @@ def dressed(context, mode: str = "Dark"):
 def serve():
     """Serve a world that stands still: (state, file of the log, options of Streamlit)."""
     return serving
+
+
+@pytest.fixture(scope="session")
+def still(tmp_path_factory):
+    """An answered world that stands still; nobody changes it."""
+    with serving("answered", tmp_path_factory.mktemp("still") / "log") as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def free():
+    """Find a port that nobody listens on."""
+    return free_port
 
 
 @pytest.fixture(scope="session")

@@ -89,16 +89,18 @@ def named(snapshot: Any) -> Any:
     return replace(snapshot, counts=renamed, airings=airings, social=social)
 
 
-def frozen(state: str, after_s: float = 90.0) -> Frozen:
+def frozen(state: str, after_s: float = 40.0) -> Frozen:
     """Count the world until so long after the airing began, ask the model once, and make what the page shows then."""
     world, clock = at.simulate(at.SCENARIOS["halftime"], rng=7), ManualClock()
     feed = Timed(SimulatedFeed(world, start=world.airings["start"].min() - pd.Timedelta("30s")))
     engine, settings = Engine(feed, clock=clock), at.Settings()
-    for seconds in (0.0, 30.0, after_s - 12.0, *120 * (0.1,)):  # in small steps at last, as a running engine
+    after_s = -10.0 if state == "waiting" else after_s
+    for seconds in (0.0, 18.0 + after_s, *120 * (0.1,)):  # in small steps at last, as a running engine
         clock.advance(seconds)
         engine.step()
     now = engine.snapshot()
     if state == "waiting":
+        now = replace(now, log=(*now.log, LogEntry(now.now, "ALERT", "data: 12 events are missing")))
         return Frozen(look(world.scenario, settings, now, Answer(words={}, changed={}), feed.lags()), now)
     if state == "hostile":
         now = named(now)

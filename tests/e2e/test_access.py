@@ -11,18 +11,11 @@ WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 EXCEPTIONS: dict[str, tuple[str, str]] = {}
 """Rule -> the element that breaks it, and why it cannot be mended here. There is none."""
 DEPTHS = ("operate", "analyse", "present")
-OTHERS = ("tune", "evidence", "airings", "plan")
-"""Pages that take the live event apart; its names are hostile here."""
+OTHERS = {"tune": ".verdict", "evidence": ".verdict", "airings": ".verdict", "plan": ".st-key-panel-lock"}
+"""Pages that take the live event apart, whose names are hostile here, and what each shows once it has an answer."""
 PATIENT = 120_000
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def still(serve, tmp_path_factory):
-    """An answered world that stands still."""
-    with serve("answered", tmp_path_factory.mktemp("still") / "log") as address:
-        yield address
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +35,9 @@ def page(browser, dress):
     context.close()
 
 
-def opened(page, address: str) -> None:
+def opened(page, address: str, shown: str = ".verdict") -> None:
     page.goto(address)
-    page.locator(".verdict .word", has_not_text=re.compile("analysing", re.IGNORECASE)).wait_for(timeout=PATIENT)
+    page.locator(shown, has_not_text=re.compile("analysing", re.IGNORECASE)).first.wait_for(timeout=PATIENT)
 
 
 def test_the_keyboard_goes_through_the_story_and_back(still, page):
@@ -76,7 +69,8 @@ def test_tab_reaches_every_control_in_sight_and_shows_where_it_is(still, page):
         page.keyboard.press("Tab")
         name, outlined, at = page.evaluate(
             "(() => { const e = document.activeElement, s = getComputedStyle(e), r = e.getBoundingClientRect();"
-            "return [e.innerText || e.ariaLabel || e.getAttribute('aria-labelledby') || e.tagName,"
+            "const said = e.innerText || e.ariaLabel || e.getAttribute('aria-labelledby') || e.tagName;"
+            "return [e === document.body ? 'BODY' : said,"
             " s.outlineStyle !== 'none' || s.boxShadow !== 'none', r.width * r.height > 0]; })()"
         )
         assert name == "BODY" or (outlined and at), f"{name!r} takes the focus and does not show it"
@@ -105,8 +99,9 @@ def test_axe_finds_nothing_on_the_pages_about_files_stream_and_record(still, pag
 
 
 def test_hostile_names_are_shown_as_they_are_and_never_run(hostile, page):
-    for path in (*(f"?depth={depth}" for depth in DEPTHS), *(f"{name}?data=live" for name in OTHERS)):
-        opened(page, f"{hostile}/{path}")
+    paths = {f"?depth={depth}": ".verdict" for depth in DEPTHS}
+    for path, there in (paths | {f"{name}?data=live": there for name, there in OTHERS.items()}).items():
+        opened(page, f"{hostile}/{path}", there)
         page.get_by_text("<img src=x onerror").first.wait_for()
         assert page.evaluate("window.hacked") is None
         assert page.locator("img[src=x], a[href^=javascript]").count() == 0
@@ -140,3 +135,41 @@ def dumb(page) -> list[str]:
           return !named && !near.querySelector(".heard, .sr");
         }).map((chart) => chart.closest("[class*=st-key-]").className)"""
     )
+
+
+HEARD = """
+window.rung = [];
+window.Notification = class { constructor(title, more) { window.rung.push(more.body); } };
+window.Notification.permission = "granted";
+window.AudioContext = class {
+  constructor() { window.rung.push("sound"); this.currentTime = 0; }
+  createOscillator() { return {frequency: {}, connect: (next) => next, start() {}, stop() {}}; }
+  createGain() { return {gain: {setValueAtTime() {}, exponentialRampToValueAtTime() {}}, connect: (next) => next}; }
+};
+"""
+"""Notes what the browser would have shown and played."""
+
+
+def test_a_decision_rings_only_in_a_session_that_asked_for_it(hostile, browser, dress):
+    contexts = [dress(browser.new_context()) for _ in range(2)]
+    asking, silent = (context.new_page() for context in contexts)
+    for page in (asking, silent):
+        page.add_init_script(HEARD)
+        opened(page, hostile)
+        page.locator(".st-key-panel-protocol").wait_for()
+        page.locator("[data-bell]").wait_for(state="attached")
+    for words in ("Sound on a decision", "Desktop notification on a decision"):
+        assert not asking.get_by_label(words).is_checked()
+        asking.get_by_text(words).click()
+    asking.locator("[data-bell*=sound][data-bell*=desktop]").wait_for(state="attached")
+    asking.get_by_role("button", name="Refresh data").click()  # here that brings a new word
+    asking.wait_for_function("window.rung.length >= 2")
+    told = asking.evaluate("window.rung")
+    assert told[0] == "sound"
+    assert told[1].startswith("<img src=x")
+    assert "undecided → caused, e-value" in told[1]
+    silent.locator("[data-key*=caused]").wait_for(state="attached")
+    silent.wait_for_timeout(1200)
+    assert silent.evaluate("window.rung") == []
+    for context in contexts:
+        context.close()

@@ -120,7 +120,7 @@ def test_a_plan_is_locked_and_what_changes_it_is_told(quick):
     app = page("plan", until="0", **KNOWN)
     now = settled(app)
     assert not app.exception
-    assert "+11.0%" in now
+    assert "+11%" in now
     assert HOSTILE not in now
     assert "this plan" in now
     assert "pays at a lift of" in now
