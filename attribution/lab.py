@@ -215,9 +215,7 @@ def _of_regions(
     quiet = quiet_moments(tuner.counts, tuner.airings, settings, place, tuner.feeds.get("context"))
     asked = list(quiet.itertuples(index=False, name=None))
     found = side_by_side(lambda one: _asked(tuner, settings, place, one[0])[1], asked, progress=progress)
-    rows = [
-        _row(fit, moment, kind, settings.alpha) for (moment, kind), fit in zip(asked, found, strict=True) if fit
-    ]
+    rows = [_row(fit, moment, kind, settings.alpha) for (moment, kind), fit in zip(asked, found, strict=True) if fit]
     if not rows:
         return empty("Before this airing there is no stretch of data without the ad that is long enough to judge.")
     return _ranked(pd.DataFrame(rows, columns=COLUMNS), pd.Series(own), NEEDED["moments"])

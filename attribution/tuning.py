@@ -53,7 +53,8 @@ NUMBERS = ("lift_sd", "dispersion", "clock_sd", "response_peak_logsd")
 of a climb; any other begins anew, and ends where :func:`attribution.analyze` ends."""
 
 
-Item, Made = TypeVar("Item"), TypeVar("Made")
+Item = TypeVar("Item")
+Made = TypeVar("Made")
 
 
 class CrowdedError(ValueError):
