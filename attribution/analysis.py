@@ -287,7 +287,8 @@ def _modelled(
     one = Alone(counts, airings, settings, started=started, context=feeds["context"], masked=left_out)
     with one_thread().limit(limits=1, user_api="blas"):  # small matrices: more threads only wait for one another
         if crowded(counts, airings, groups, MOST_TOGETHER):
-            return *answer_schedule(counts, airings, settings, started, masked=left_out, progress=progress), ()
+            whole = answer_schedule(counts, airings, settings, started, masked=left_out, progress=progress)
+            return whole.answers, whole.bins, whole.groups, ()
         together = pieces(groups, MOST_TOGETHER)
         for number, members in enumerate(together):
             if progress:

@@ -7,7 +7,7 @@ the pooled interval says how much, never whether.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ from attribution.money import money
 from attribution.verdict import Verdict, duration, number, percent, signed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
 
     from attribution.counts import Counts
     from attribution.settings import Settings
@@ -149,7 +149,7 @@ def _curves(found: Dense, names: list[str]) -> list[pd.DataFrame]:
 
 
 def _answer(
-    counts: Counts, airing: pd.Series, settings: Settings, found: Dense, line: dict[str, float], curve: pd.DataFrame
+    counts: Counts, airing: pd.Series, settings: Settings, found: Dense, line: dict[Hashable, Any], curve: pd.DataFrame
 ) -> Answer:
     """Return row, verdict and tables of one airing."""
     if not np.isfinite(line["incremental"]):
@@ -188,7 +188,7 @@ def _answer(
     return Answer(row, verdict, reasons, {"kernel": curve})
 
 
-def _judge(airing: pd.Series, settings: Settings, found: Dense, line: dict[str, float]) -> Verdict:
+def _judge(airing: pd.Series, settings: Settings, found: Dense, line: dict[Hashable, Any]) -> Verdict:
     """Return the verdict of one airing: on its own evidence alone."""
     name, alpha = str(airing["airing"]), settings.alpha
     span = ndtri(1 - alpha / 2) * line["own_sd"]

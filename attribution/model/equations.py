@@ -174,4 +174,4 @@ def penalty(own: Given, held: Pull, effects: np.ndarray) -> float:
         total += 0.5 * held.gain * effects[gain] ** 2 + held.tilt * effects[gain]
     for c in range(len(held.slope)):
         total += held.slope[c] * effects[scale + c]
-    return total
+    return float(total)
