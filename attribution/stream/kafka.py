@@ -28,7 +28,7 @@ from attribution.stream.asides import Aside, aside
 from attribution.stream.gathered import Reading, gather, needed, rows_of
 from attribution.stream.keeping import Refused
 from attribution.stream.partitions import Partition, Plan, split
-from attribution.stream.snapshots import Snapshot, unpack, unpack_block
+from attribution.stream.snapshots import Snapshot, pack_block, unpack, unpack_block
 from attribution.stream.topics import WAIT_S, Cluster, Shelf, key_of
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ class Owner:
             return
         self._writings += 1
         data = part.snapshot(f"{self._token}/{self._writings}")
-        offsets = self._write(data, part.due)
+        offsets = self._write(data, {block: pack_block(rows, part.position) for block, rows in part.due.items()})
         self._written = part.position
         for block, offset in offsets.items():
             part.file(block, offset)

@@ -22,9 +22,12 @@ from nats.js.errors import APIError
 from attribution.stream.gauges import Flow
 from attribution.stream.nats import Fenced, Found
 from attribution.stream.partitions import Partition, share
-from attribution.stream.snapshots import unpack, unpack_block
+from attribution.stream.snapshots import pack_block, unpack, unpack_block
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
     from nats.aio.msg import Msg
     from nats.js import JetStreamContext
 
@@ -247,8 +250,8 @@ class Owner:
         data = part.snapshot(f"{self._token}/{self._writings}")
         self._revision = await self._shelf.put(self._key, data, self._revision)
         self._written = written
-        for block, body in part.due.items():
-            part.file(block, await self._file(block, body, written, part.filed.get(block, 0)))
+        for block, rows in part.due.items():
+            part.file(block, await self._file(block, rows, self._revision, part.filed.get(block, 0)))
 
     async def _set_aside(self, part: Partition) -> None:
         """Keep what could not be read, before the snapshot goes on from behind it; it is counted also where this fails.
@@ -260,22 +263,20 @@ class Owner:
                 await self._stream.set_aside(str(self._partition), *part.asides[0])
                 part.asides.popleft()
 
-    async def _file(self, block: int, body: bytes, position: int, revision: int) -> int:
-        """Write a block over the one we know, or over one of an owner before us; never over one that goes further."""
-        key = f"{self._key}.{block}"
+    async def _file(self, block: int, rows: Mapping[int, np.ndarray], writing: int, revision: int) -> int:
+        """Write a block over the one we know, or over one of an earlier snapshot; never over one of a later.
+
+        Snapshots are numbered by their own revisions, so each belongs to one owner. The place in the stream would not
+        do: an owner that goes on from a snapshot lays blocks that it held additions to, and has read nothing new.
+        """
+        key, body = f"{self._key}.{block}", pack_block(rows, writing)
         while True:
             with suppress(Fenced):
                 return await self._shelf.put(key, body, revision)
             found = await self._shelf.get(key)
-            if found is None:
-                revision = 0
-                continue
-            reaches = unpack_block(found.data)[1]
-            if reaches > position:
+            if found is not None and unpack_block(found.data)[1] > writing:
                 raise Fenced(f"{key} was written by another one")
-            if reaches == position:
-                return found.revision
-            revision = found.revision
+            revision = 0 if found is None else found.revision
 
     async def _answer(self, message: Msg) -> None:
         """Show what is counted by now, saved or not."""

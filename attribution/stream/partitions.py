@@ -17,7 +17,7 @@ import numpy as np
 from attribution.stream import wire
 from attribution.stream.asides import KEPT, Aside, aside
 from attribution.stream.book import SECOND, Book, Rules
-from attribution.stream.snapshots import Snapshot, pack, pack_block
+from attribution.stream.snapshots import Snapshot, pack
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -144,7 +144,7 @@ class Partition:
         self.filed: dict[int, int] = dict(saved.filed) if saved else {}
         self._window: dict[int, np.ndarray] = dict(saved.window) if saved else {}
         self.asides: deque[tuple[int, Aside]] = deque(maxlen=KEPT)
-        self._due: dict[int, bytes] = {}
+        self._due: dict[int, dict[int, np.ndarray]] = {}
         for second, row in self._window.items():
             self.book.tallies.put(second, row)
 
@@ -214,8 +214,8 @@ class Partition:
         )
 
     @property
-    def due(self) -> dict[int, bytes]:
-        """Blocks that are over and whole in the last snapshot: to be written once that is."""
+    def due(self) -> dict[int, dict[int, np.ndarray]]:
+        """Blocks that are over and whole in the last snapshot, with their rows: to be written once that is."""
         return self._due
 
     @property
@@ -231,16 +231,12 @@ class Partition:
         for second in self._seconds(block):
             self._closed.pop(second, None)
 
-    def _over(self) -> dict[int, bytes]:
+    def _over(self) -> dict[int, dict[int, np.ndarray]]:
         blocks: defaultdict[int, dict[int, np.ndarray]] = defaultdict(dict)
         for second, row in self._closed.items():
             blocks[second // self.plan.block_s][second] = row
         base = self.book.tallies.base
-        return {
-            block: pack_block(rows, self.position)
-            for block, rows in blocks.items()
-            if (block + 1) * self.plan.block_s <= base
-        }
+        return {block: rows for block, rows in blocks.items() if (block + 1) * self.plan.block_s <= base}
 
     def _gathered(self) -> tuple[dict[int, np.ndarray], dict[int, np.ndarray]]:
         """Rows of closed seconds, and what is added to those in blocks: with what left the window since."""

@@ -110,23 +110,23 @@ def unpack(data: bytes) -> Snapshot:
     )
 
 
-def pack_block(rows: Mapping[int, np.ndarray], position: int) -> bytes:
-    """Write a block: rows of seconds that are over, as they were at a place in the stream."""
+def pack_block(rows: Mapping[int, np.ndarray], writing: int) -> bytes:
+    """Write a block: rows of seconds that are over, as the snapshot of that number holds them."""
     width = max((len(row) for row in rows.values()), default=0)
-    return _packed({"position": position}, _laid("block", rows, width))
+    return _packed({"writing": writing}, _laid("block", rows, width))
 
 
 def unpack_block(data: bytes) -> tuple[dict[int, np.ndarray], int]:
-    """Read a block: its rows, and the place in the stream; raises ValueError as :func:`unpack`.
+    """Read a block: its rows, and the number of its snapshot; raises ValueError as :func:`unpack`.
 
     Examples
     --------
-    >>> rows, position = unpack_block(pack_block({60: np.array([0, 2])}, 9))
-    >>> position, rows[60].tolist()
+    >>> rows, writing = unpack_block(pack_block({60: np.array([0, 2])}, 9))
+    >>> writing, rows[60].tolist()
     (9, [0, 2])
     """
     text, arrays = _unpacked(data)
-    return _lifted("block", arrays), text["position"]
+    return _lifted("block", arrays), text["writing"]
 
 
 def _laid(name: str, rows: Mapping[int, np.ndarray], width: int) -> dict[str, np.ndarray]:

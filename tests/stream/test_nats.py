@@ -145,9 +145,9 @@ def test_an_owner_that_slept_writes_nothing_when_it_wakes(server):
             stored = await stream.shelf().get("p0")
             with pytest.raises(Fenced):
                 await sleeper._save(part)
-            for block, body in due.items():
+            for block, rows in due.items():
                 with pytest.raises(Fenced):
-                    await sleeper._file(block, body, places[0], 0)
+                    await sleeper._file(block, rows, sleeper._revision, 0)
             assert await stream.shelf().get("p0") == stored
             leave.set()
             await other

@@ -11,7 +11,7 @@ from attribution.stream import wire
 from attribution.stream.book import Book, Rules
 from attribution.stream.gathered import Reading, gather, needed, rows_of
 from attribution.stream.partitions import Partition, Plan, home, share, split
-from attribution.stream.snapshots import Snapshot, pack, unpack, unpack_block
+from attribution.stream.snapshots import Snapshot, pack, pack_block, unpack, unpack_block
 
 PLAN = Plan(partitions=4, block_s=3, rules=Rules(open_s=3, past_s=3600))
 FAULTS = Faults(late_s=6.0, never=40)
@@ -36,11 +36,11 @@ class Kept:
         if end_before == "snapshot":
             return
         self.snapshot = data
-        for block, body in part.due.items():
+        for block, rows in part.due.items():
             if end_before == "block":
                 return
             self.revision += 1
-            self.blocks[block] = self.revision, body
+            self.blocks[block] = self.revision, pack_block(rows, self.revision)
             if end_before == "note":
                 return
             part.file(block, self.revision)
