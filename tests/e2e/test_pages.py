@@ -412,7 +412,7 @@ BRIEF = "kernel=window&response_peak=10s&response_peak_logsd=0.0&window=15s&base
 def test_a_report_is_chosen_saved_in_every_form_and_opened_again(address, page, tmp_path):
     page.goto(f"{address}/report?{BRIEF}")
     document = page.frame_locator(".st-key-panel-preview iframe")
-    document.get_by_text("What not to conclude").wait_for()
+    document.get_by_text("What not to conclude").wait_for(timeout=180_000)
     page.get_by_role("button", name="Settings", exact=True).click()
     page.wait_for_url("**parts=business*")
     expect_gone(document.get_by_text("response_peak_logsd").first)
@@ -434,7 +434,7 @@ def test_a_report_is_chosen_saved_in_every_form_and_opened_again(address, page, 
     page.get_by_text(f"the saved answer {zipped.name}").wait_for()
     document.get_by_text("What not to conclude").wait_for()
     quiet(page)
-    page.get_by_role("button", name="Evidence", exact=True).click()
+    page.locator(".st-key-to-evidence button").click()
     page.wait_for_url("**/evidence?data=files*")
     page.get_by_text("Every second, taken apart").wait_for()
     quiet(page)
