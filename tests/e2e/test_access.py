@@ -168,7 +168,7 @@ def test_a_decision_rings_only_in_a_session_that_asked_for_it(hostile, browser, 
     assert told[0] == "sound"
     assert told[1].startswith("<img src=x")
     assert "undecided → caused, e-value" in told[1]
-    silent.locator("[data-key*=caused]").wait_for(state="attached")
+    silent.locator("[data-bell]", has_text="undecided → caused").wait_for(state="attached")
     silent.wait_for_timeout(1200)
     assert silent.evaluate("window.rung") == []
     for context in contexts:
