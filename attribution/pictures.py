@@ -88,10 +88,10 @@ def _velocity(result: Analysis) -> Picture | None:
     frames = plotted.velocity_frames(table, result.airings, unit=unit)
     lines = frames["line"].dropna(subset="time").merge(frames["model"], on="time", how="left")
     clock = "%H:%M:%S" if unit[1] == 1 else "%b %d %H:%M"
+    lines = lines[lines["each"].notna()]
+    rates = lines[["each", "counterfactual", "with_ad"]].to_numpy(float)
     rows = [
-        (row.time, (f"{row.time:{clock}}", _rate(row.each), _rate(row.counterfactual), _rate(row.with_ad)))
-        for row in lines.itertuples()
-        if row.each == row.each
+        (time, (f"{time:{clock}}", *map(_rate, rate.tolist()))) for time, rate in zip(lines["time"], rates, strict=True)
     ]
     return Picture(
         name="velocity",
@@ -126,7 +126,8 @@ def _evidence(result: Analysis) -> Picture | None:
         return None
     frames = plotted.evidence_frames(result)
     path = frames["path"][frames["path"]["leading"]]
-    rows = [(r.lag_s, (f"+{r.lag_s:.0f} s", figure(10**r.power, "evidence"))) for r in path.itertuples()]
+    looks = path[["lag_s", "power"]].to_numpy(float).tolist()
+    rows = [(lag, (f"+{lag:.0f} s", figure(10**power, "evidence"))) for lag, power in looks]
     return Picture(
         name="evidence",
         title="Evidence at every look",

@@ -106,7 +106,7 @@ class _Numbered(Canvas):
 
     def showPage(self) -> None:  # noqa: N802  reportlab's name
         self._sheets.append(dict(self.__dict__))
-        self._startPage()
+        self._startPage()  # pyright: ignore[reportAttributeAccessIssue]  reportlab has no types
 
     def save(self) -> None:
         sheets = self._sheets

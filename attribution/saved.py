@@ -240,7 +240,7 @@ def refitted(
         return ()
     left_out, fits = masked(counts) if len(counts.start) else None, []
     with one_thread().limit(limits=1, user_api="blas"):
-        for members in pieces(groups):
+        for members in pieces(groups, MOST_TOGETHER):
             others = np.setdiff1d(started, members)
             design = designs.build(counts, airings, choices, members=members, others=others, masked=left_out, **feeds)
             with suppress(FloatingPointError):
@@ -291,5 +291,6 @@ def _verdict(content: dict[str, Any]) -> Verdict:
     if content["word"] not in WORDS or content["rung"] not in range(6):
         raise ValueError(f"a verdict says {content['word']!r} on rung {content['rung']!r}")
     lists = {name: tuple(map(text_of, content[name])) for name in ("evidence_for", "evidence_against", "would_change")}
-    texts = {name: text_of(content[name]) for name in ("airing", "word", "sentence")}
-    return Verdict(**texts, **lists, rung=int(content["rung"]), log_e=float(array([content["log_e"]])[0]))
+    airing, word, sentence = (text_of(content[name]) for name in ("airing", "word", "sentence"))
+    odds = float(array([content["log_e"]])[0])
+    return Verdict(airing=airing, word=word, sentence=sentence, **lists, rung=int(content["rung"]), log_e=odds)

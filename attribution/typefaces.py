@@ -47,6 +47,6 @@ def _known() -> frozenset[str]:
     """Return the characters that every face has."""
     maps = []
     for family, bold in TYPEFACES:
-        made = pdfmetrics.getFont(face(family, bold=bold)).face
-        maps.append({chr(code) for code in made.charToGlyph if code >= 32})
+        made = pdfmetrics.getFont(face(family, bold=bold))
+        maps.append({chr(code) for code in getattr(made, "face").charToGlyph if code >= 32})  # noqa: B009  no types
     return frozenset.intersection(*map(frozenset, maps))

@@ -30,7 +30,7 @@ class Question(NamedTuple):
     airings: pd.DataFrame
     settings: at.Settings
     plan: Plan | None
-    tables: dict[str, pd.DataFrame | None]
+    tables: dict[str, Any]
 
 
 class Found(NamedTuple):

@@ -6,12 +6,17 @@ import json
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attribution.files import NOTHING, Files, read_files, tell
 from attribution.kinds import ROLES, Kind
 from attribution.mappings import recall, remember
 from attribution.mends import Mend, mend_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from attribution.counts import Counts
 
 SUFFIXES = ["csv", "tsv", "txt", "gz", "zst", "parquet", "feather", "json", "jsonl", "ndjson", "xlsx", "ts"]
 CHOICES = ("found", *ROLES, "leave out")
@@ -27,6 +32,14 @@ COLUMNS = {
     "exposures": ("time", "session", "airing", "region", "event", "exposures"),
 }
 """Roles of columns that can be mended on the page."""
+
+
+class Laid(NamedTuple):
+    """The data of a saved answer, in the place of files: what the other pages take from either."""
+
+    counts: Counts
+    airings: pd.DataFrame
+    feeds: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

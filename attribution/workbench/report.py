@@ -161,9 +161,7 @@ def _lay_out(shown: Shown) -> None:
         return
     result, given = shown.result, shown.result.given
     feeds: dict[str, Any] = {name: feed for name, feed in given.feeds.items() if feed is not None}
-    st.session_state["material"] = desk.Material(
-        counts=given.counts, airings=result.airings, feeds=feeds, findings=list(result.findings)
-    )
+    st.session_state["material"] = desk.Laid(given.counts, result.airings, feeds)
     st.session_state["tune-view"] = TuneView(data=FILES, settings=result.settings)
     tune_controls.put(result.settings)
 

@@ -87,7 +87,7 @@ def _sample(name: str) -> Files:
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading")
-def _material(name: str, key: str, until: int | None, _material: Files) -> Subject:
+def _material(name: str, key: str, until: int | None, _material: Files | desk.Laid) -> Subject:
     words = "the files of the data page" if name == FILES else f"the sample {name}"
     return _subject(_material.counts, _material.airings, _material.feeds, until, words, _trail(key))
 
