@@ -32,7 +32,6 @@ from attribution.stream.partitions import Plan
 from attribution.stream.reader import Reader
 from attribution.stream.servers import Server, prepared, start
 
-
 ELECTION = "nats-server waits 4 to 9 s, drawn anew each time, before it elects another: raft.go, minElectionTimeout"
 
 
