@@ -329,14 +329,14 @@ def _plan(feed: Watch, now: Look) -> None:
 
 def _analysed(feed: Watch, now: Look, places: Places) -> None:
     """Write what an analyst sees beyond that."""
-    places["answer"].html(analyse.answer(now))
-    places["case"].html(analyse.evidence(now.verdict))
+    written = {"answer": analyse.answer(now), "case": analyse.evidence(now.verdict)}
+    written |= {"worlds": analyse.worlds(now), "priors": analyse.priors(now)}
+    for name, html in written.items():
+        places[name].html(f"<div>{html}</div>")  # there is nothing to write before the first answer
     with places["amount"]:
         _amount(feed, now)
     with places["response"]:
         _response(feed, now)
-    places["worlds"].html(analyse.worlds(now))
-    places["priors"].html(analyse.priors(now))
 
 
 def _amount(feed: Watch, now: Look) -> None:
