@@ -11,6 +11,7 @@ import pytest
 
 import attribution as at
 from attribution import dials
+from attribution.figures import estimate
 from attribution.moves import MOVES, Grade, Trail, changed, differing, forks, grade, shown, tornado
 from attribution.trials import trial
 from attribution.tuning import NUMBERS, CrowdedError, Tuner
@@ -190,7 +191,7 @@ def test_what_changed_is_said_with_both_figures(hand):
     before, now = hand.finger(BRIEF), hand.finger(BRIEF.replace(kernel="lognormal"))
     said = changed(before, now)
     assert said[0] == "Kernel family: learnt → lognormal."
-    assert f"{now.row['incremental']:,.0f}" in said[1]
+    assert estimate(now.row, "incremental", "count") in said[1]
     assert said[-1].startswith("The word")
     assert changed(now, now) == ()
     assert differing(before.settings, now.settings) == ["kernel"]

@@ -429,7 +429,7 @@ def test_the_answer_is_handed_on_with_its_data_and_only_packed_when_it_is_asked_
     assert not app.exception
     made, name = offered["tune-handover"]
     files = zipfile.ZipFile(io.BytesIO(made())).namelist()
-    assert {"answer.ipynb", "data/counts.parquet", "data/social.parquet", "answer/table.parquet"} <= set(files)
+    assert {"answer.ipynb", "answer.json", "tables/table.csv"} <= set(files)
     assert name.endswith(".zip")
 
 
