@@ -43,7 +43,8 @@ def test_bins_add_up_and_mass_is_one(kernel, onset, length, cut):
     middle = onset + cut * (end - onset)
     whole = bin_mass(kernel, np.array([onset - 5]), np.array([end - onset + 5]), onset, length)
     parts = bin_mass(kernel, np.array([onset - 5, middle]), np.array([middle - onset + 5, end - middle]), onset, length)
-    assert parts.sum() == pytest.approx(whole[0], abs=1e-12)
+    # Masses are differences of an integral that has grown as large as the lag: exact to a few of its last digits.
+    assert parts.sum() == pytest.approx(whole[0], abs=max(1e-12, 4 * np.spacing(end - onset)))
     assert whole[0] == pytest.approx(1.0, abs=1e-8)
 
 

@@ -50,7 +50,7 @@ def test_what_is_alike_is_drawn_together_and_what_is_known_stays():
     apart = pool_by(rows(np.array([0.0, 0.0, 0.5, 0.5]), np.full(4, 1e-3), list("aabb")), "creative")
     assert apart.table["kept"].min() > 0.99
     assert "first at +50%" in pooled.told(apart)
-    assert "probability > 99.9%" in pooled.told(apart)
+    assert "probability > 0.999" in pooled.told(apart)
     assert apart.table["category"].tolist() == ["b", "a"]
 
 

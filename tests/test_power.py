@@ -113,7 +113,7 @@ def made(lift: float = 0.1) -> Power:
 
 def test_the_plan_is_told_with_what_would_show_more():
     said = power.told(made())
-    assert "shows a lift of +10.0% or more" in said
+    assert "shows a lift of +10% or more" in said
     assert "100 conversions beyond 1,000" in said
     assert "With a held out instead it would be +6.0%, and 40% of the conversions would get no ad." in said
 

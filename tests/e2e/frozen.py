@@ -24,6 +24,7 @@ from attribution.stream.vault import Vault
 from attribution.workbench import live, seat
 from attribution.workbench.event import view
 from attribution.workbench.look import Answer, Look, look
+from attribution.workbench.pulse import Pulse
 from attribution.workbench.shell import ROOT
 from attribution.workbench.sight import current
 from attribution.workbench.tape import Tape
@@ -39,7 +40,7 @@ class Frozen(Watch):
 
     def __init__(self, shown: Look, known: Snapshot) -> None:
         self.view, self.tape, self.vault, self.answer = view({}), Tape(), Vault(), Answer(words={}, changed={})
-        self._still, self._known = shown, known
+        self._still, self._known, self._held, self.pulse = shown, known, {}, Pulse()
         self.tape.keep(shown)
 
     @property

@@ -10,7 +10,7 @@ import pytest
 
 from attribution.scenarios import Scenario
 from attribution.spots import Faults, Spot
-from attribution.stream.bulletin import HEADS, drills, headline, passed, tiles
+from attribution.stream.bulletin import HEADS, drill_name, drills, headline, passed, tiles
 from attribution.stream.engine import Engine, ManualClock, Metrics
 from attribution.stream.feeds import SimulatedFeed
 from attribution.stream.gauges import Health
@@ -99,7 +99,7 @@ def test_words_come_from_the_numbers():
 
 def test_the_record_is_read_as_it_was_written():
     record, table = drills(RECORD), pd.read_csv(RECORD)
-    assert [one.name for one in record] == table["drill"].tolist()
+    assert [one.name for one in record] == [drill_name(name) for name in table["drill"]]
     assert all(len(one.cells) == len(HEADS) - 1 for one in record)
     real = table[~table["drill"].str.startswith("teeth")]
     assert passed(record).startswith(f"Exact {real['exact'].sum()} of {real['runs'].sum()}.")
