@@ -83,6 +83,8 @@ SHEET = """
 .key i{display:inline-block;width:18px;margin-right:.5rem;vertical-align:middle;border-top:2px solid var(--observed)}
 .key i.dash{border-top:2px dashed var(--counterfactual)}
 .key i.area{border:0;height:10px;background:var(--effect);opacity:.5}
+[data-testid=stMultiSelect] input[role=combobox]{min-width:26px}
+[data-testid=stMultiSelect] button[aria-label="Clear all"]{min-width:24px;min-height:24px}
 .head{display:flex;justify-content:space-between;gap:1rem;align-items:baseline;font-size:.72rem}
 .head>span{flex:none;max-width:55%;text-align:right}
 .ec table{border-collapse:collapse;width:100%;font:400 .78rem/1.4 var(--mono);margin-top:.6rem}
