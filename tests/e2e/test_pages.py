@@ -199,7 +199,11 @@ def test_the_velocity_chart_is_pushed_and_stands_still_in_the_past(address, page
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Stop time").click()
     page.get_by_text("◀ PAST").wait_for()
-    page.wait_for_timeout(1500)
+    page.wait_for_function(
+        "() => { const { at } = document.querySelector('.velocity').dataset, same = window.held === at;"
+        " window.held = at; return same; }",
+        polling=1500,
+    )
     stood = chart.get_attribute("data-at")
     words = page.locator(".velocity .told").inner_text()
     page.wait_for_timeout(2500)
@@ -418,7 +422,7 @@ BRIEF = "kernel=window&response_peak=10s&response_peak_logsd=0.0&window=15s&base
 
 def test_a_report_is_chosen_saved_in_every_form_and_opened_again(address, page, tmp_path):
     page.goto(f"{address}/report?{BRIEF}")
-    document = page.frame_locator(".st-key-panel-preview iframe")
+    document = page.frame_locator(".st-key-panel-preview iframe >> nth=-1")
     document.get_by_text("What not to conclude").wait_for(timeout=180_000)
     page.get_by_role("button", name="Settings", exact=True).click()
     page.wait_for_url("**parts=business*")

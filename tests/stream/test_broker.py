@@ -105,6 +105,7 @@ def test_everything_works_over_tls_with_a_certificate_a_user_and_a_password(guar
     ],
     ids=["wrong password", "no password", "another authority", "no authority", "no certificate"],
 )
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # asyncio leaves what TLS refused open
 def test_who_is_not_let_in_is_told_why_at_once(guarded, change, said, caplog):
     folder, known = guarded
     (folder / "wrong").write_text("feed:wrong")
