@@ -52,6 +52,7 @@ class Chart {
     }
     const newest = this.source && this.state && data.drawing && data.drawing.at < this.state.at;
     if (data.drawing && !newest) this.whole(data.drawing);
+    this.root.toggleAttribute("data-stands", !this.address && Boolean(data.drawing));
     this.listen();
     this.soon();
   }

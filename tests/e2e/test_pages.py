@@ -204,6 +204,7 @@ def test_the_velocity_chart_is_pushed_and_stands_still_in_the_past(address, page
         " window.held = at; return same; }",
         polling=1500,
     )
+    page.locator(".velocity[data-stands]").wait_for()
     stood = chart.get_attribute("data-at")
     words = page.locator(".velocity .told").inner_text()
     page.wait_for_timeout(2500)
