@@ -61,19 +61,7 @@ ad_upper | number | conversions | upper end of its band
 organic | number | conversions | the surge's part of the counterfactual
 break | number | conversions | declared breaks' part of the counterfactual
 series: the same for each region
-group | whole | number | airings that were fitted together have one number
 region | text | name | the region; "all" where its parts cannot be told apart
-time | time | UTC | when the bin begins
-width_s | number | seconds | how long it is
-observed | number | conversions | counted in the bin
-counterfactual | number | conversions | expected without the ad
-counterfactual_lower | number | conversions | lower end of the band
-counterfactual_upper | number | conversions | upper end of the band
-ad | number | conversions | the model's part of the ad
-ad_lower | number | conversions | lower end of its band
-ad_upper | number | conversions | upper end of its band
-organic | number | conversions | the surge's part of the counterfactual
-break | number | conversions | declared breaks' part of the counterfactual
 evidence: one row a look
 airing | text | name | the airing that is watched
 time | time | UTC | when the look was taken
@@ -168,7 +156,7 @@ value | number | money | what a conversion brings
 margin | number | share | of the value that is kept
 assignment | text | words | whether region or moment was drawn by lot
 """
-"""A table with what its rows are, then its columns: name, kind, unit, meaning."""
+"""A table with what its rows are, then its columns: name, kind, unit, meaning; of ``series`` what ``total`` lacks."""
 
 
 def _read() -> tuple[dict[str, str], tuple[Column, ...]]:
@@ -181,6 +169,9 @@ def _read() -> tuple[dict[str, str], tuple[Column, ...]]:
             tables[name] = what
         else:
             columns.append(Column(list(tables)[-1], *parts))
+    total = [column._replace(table="series") for column in columns if column.table == "total"]
+    at = next(i for i, column in enumerate(columns) if column.table == "series")
+    columns[at : at + 1] = [total[0], columns[at], *total[1:]]
     return tables, tuple(columns)
 
 

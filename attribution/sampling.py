@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import atexit
 import math
-import multiprocessing
-import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -21,6 +18,7 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
 from attribution.jobs import Job, job
+from attribution.processes import beside
 from attribution.sampler import Asked, Told
 
 if TYPE_CHECKING:
@@ -176,21 +174,11 @@ class Worker:
         return self._process.pid if self._process is not None else None
 
     def _ensure(self) -> None:
-        """Start the process where there is none: plain Python, so that no page is run in it a second time."""
+        """Start the process where there is none."""
         if self._process is not None and self._process.poll() is None:
             return
-        here, there = multiprocessing.Pipe()
-        begin = f"from attribution.sampler import serve; serve({there.fileno()}, {self._folder!r})"
-        # One thread each for linear algebra: the chains are what runs in parallel.
-        threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-        self._process = subprocess.Popen(  # noqa: S603  this interpreter, and a text of our own
-            [sys.executable, "-c", begin], pass_fds=[there.fileno()], stdin=subprocess.DEVNULL,
-            env=os.environ | threads | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-        )  # fmt: skip
-        there.close()
-        self._pipe = here
-        atexit.register(self._process.kill)
-        threading.Thread(target=self._listen, args=(here, self._process), daemon=True).start()
+        self._process, self._pipe = beside("attribution.sampler", self._folder)
+        threading.Thread(target=self._listen, args=(self._pipe, self._process), daemon=True).start()
 
     def _listen(self, pipe: Connection, process: subprocess.Popen) -> None:
         """Hand the messages of a process to its runs until it ends."""

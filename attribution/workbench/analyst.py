@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import atexit
-import multiprocessing
-import os
 import subprocess
-import sys
 import threading
 from functools import cache
 from importlib import import_module
@@ -15,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import attribution as at
 from attribution import health
+from attribution.processes import beside
 from attribution.workbench.sight import current
 
 if TYPE_CHECKING:
@@ -90,16 +88,7 @@ class Analyst:
     def _ready(self) -> Connection:
         if self._pipe is None or self._process is None or self._process.poll() is not None:
             self._end()
-            here, there = multiprocessing.Pipe()
-            begin = f"from attribution.workbench.analyst import serve; serve({there.fileno()})"
-            threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-            self._process = subprocess.Popen(  # noqa: S603  this interpreter, and a text of our own
-                [sys.executable, "-c", begin], pass_fds=[there.fileno()], stdin=subprocess.DEVNULL,
-                env=os.environ | threads | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-            )  # fmt: skip
-            there.close()
-            self._pipe = here
-            atexit.register(self._process.kill)
+            self._process, self._pipe = beside("attribution.workbench.analyst")
         return self._pipe
 
     def _end(self) -> None:
