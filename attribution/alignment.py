@@ -120,7 +120,8 @@ def clock_offset(counts: Counts, airings: pd.DataFrame, *, reach: float = REACH)
     nothing = pd.DataFrame({"offset_s": offsets, "score": np.nan, "density": 0.0})
     rows, noise = _around(counts, airings, offsets, step)
     if len(rows) < AIRINGS:
-        why = f"{count_of(len(rows), 'airing')} with counts around; {AIRINGS} are needed"
+        few = count_of(len(rows), "airing")
+        why = f"{few} with counts for {reach / 60:g} min before and after; {AIRINGS} are needed"
         return _untold(why, nothing, len(rows))
     score, sure = _scores(rows, noise, step, float(np.median(counts.width)), len(offsets))
     curve = nothing.assign(score=score.max(axis=0))

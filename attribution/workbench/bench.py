@@ -108,7 +108,7 @@ def opened(*, single: bool = True, own: tuple[str, ...] = ()) -> Bench | None:
 def _waited(one: Work, airings: int) -> None:
     """Hold the verdict's place while the analysis runs, looking again every second; or say why there is none."""
     many = f"{airings} airings" if airings > 1 else "the airing"
-    words = one.trouble or f"Taking every look at {many}: this takes some seconds an airing, once."
+    words = one.trouble or f"Taking every look at {many}: some seconds an airing, once; longer just after a start."
     word, sign = ("no data", "") if one.trouble else ("analysing", "○")
     st.html(panels.bar(word, words, [], claims=False, sign=sign))
     if not one.trouble:

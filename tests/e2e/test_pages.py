@@ -199,11 +199,6 @@ def test_the_velocity_chart_is_pushed_and_stands_still_in_the_past(address, page
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Stop time").click()
     page.get_by_text("◀ PAST").wait_for()
-    page.wait_for_function(
-        "() => { const { at } = document.querySelector('.velocity').dataset, same = window.held === at;"
-        " window.held = at; return same; }",
-        polling=1500,
-    )
     page.locator(".velocity[data-stands]").wait_for()
     stood = chart.get_attribute("data-at")
     words = page.locator(".velocity .told").inner_text()
