@@ -43,7 +43,7 @@ FRESH_S = 2.0
 """A look that is younger is shown as it is: no page waits for one."""
 KEPT_S = 30.0
 """Past figures are kept so long, for METRIC_STABLE."""
-HELD = 24
+HELD = 96
 """So much of what was made for all sessions is kept."""
 SILENT_S = 10.0
 """A live feed from which nothing has come for so long is called SILENT."""
