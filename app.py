@@ -6,9 +6,9 @@ if __name__ == "__main__":
     from attribution.workbench import live
     from attribution.workbench.shell import page
 
-    page("Live")
+    page("Live", ready=False)
     live.show()
 else:
-    from attribution.workbench.routes import routes, served
+    from attribution.workbench.routes import middleware, routes, served
 
-    app = st.App(__file__, routes=routes(), lifespan=served)
+    app = st.App(__file__, routes=routes(), middleware=middleware(), lifespan=served)

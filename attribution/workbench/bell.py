@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from attribution.workbench.watch import Watch
 
 SOUND, DESKTOP = "bell-sound", "bell-desktop"
-EVERY_S = 2.0
-"""Seconds between looks for a decision."""
 
 
 def switches() -> None:
@@ -28,9 +26,8 @@ def switches() -> None:
     st.html('<p class="ec said refused">This browser does not allow notifications here.</p>')
 
 
-@st.fragment(run_every=EVERY_S)
 def bell(feed: Watch) -> None:
-    """Tell the browser the latest decision, and whether this session wants to hear of it."""
+    """Tell the browser the latest decision, and whether this session wants to hear of it; in a fragment that moves."""
     st.html(told(feed.look(), sound=bool(st.session_state.get(SOUND)), desktop=bool(st.session_state.get(DESKTOP))))
 
 

@@ -52,7 +52,7 @@ class Chart {
     }
     const newest = this.source && this.state && data.drawing && data.drawing.at < this.state.at;
     if (data.drawing && !newest) this.whole(data.drawing);
-    this.root.toggleAttribute("data-stands", !this.address && Boolean(data.drawing));
+    this.stands = !this.address && Boolean(data.drawing);
     this.listen();
     this.soon();
   }
@@ -200,6 +200,7 @@ class Chart {
     this.painted += 1;
     this.root.dataset.painted = this.painted;
     this.root.dataset.at = this.state.at;
+    this.root.toggleAttribute("data-stands", this.stands);
     if (this.state.taken) this.root.dataset.taken = this.state.taken;
   }
 

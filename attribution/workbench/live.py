@@ -5,7 +5,7 @@ What does not move is sent once. What moves is written into its place, a message
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import streamlit as st
 
@@ -13,6 +13,7 @@ from attribution import charts, plotted
 from attribution.sheets import explanation
 from attribution.workbench import actions, analyse, because, bell, cards, integrity, matrix, panels, seat, transport
 from attribution.workbench.event import View, view
+from attribution.workbench.head import READY
 from attribution.workbench.hero import begin, hero
 from attribution.workbench.keys import listener
 from attribution.workbench.live_style import sheet
@@ -20,13 +21,15 @@ from attribution.workbench.shell import mode, plain_markdown
 from attribution.workbench.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import pandas as pd
     from streamlit.delta_generator import DeltaGenerator
+    from streamlit.elements.lib.mutable_popover_container import PopoverContainer
 
     from attribution.workbench.look import Look
 
+Made = TypeVar("Made")
 Places: TypeAlias = "dict[str, DeltaGenerator]"
 """Name -> where it is written."""
 SHARES = {"channel": "Channel distribution", "device": "Device composition"}
@@ -68,13 +71,20 @@ def watched() -> Watch:
 
 def show() -> None:
     """Show the whole page."""
-    feed = opened()
-    feed.look()
-    seat.arrive(feed)
+    try:
+        feed = opened()
+        feed.look()
+        seat.arrive(feed)
+        _shown(feed)
+    finally:  # also where the address is wrong and told so
+        st.html(READY)
+
+
+def _shown(feed: Watch) -> None:
+    """Lay the page out and write it."""
     st.html(sheet(mode()))
     st.html(listener(), unsafe_allow_javascript=True)
     bell.listener()
-    bell.bell(feed)
     transport.bar(feed)
     begin()
     if seat.depth() == "present":
@@ -210,24 +220,33 @@ def _lay_analyse(places: Places) -> None:
 # --------------------------------------------------------------------------------------------------------- what moves
 
 
+def _made(feed: Watch, now: Look, make: Callable[[Look], Made]) -> Made:
+    """Return what a look shows in one place, made once for all sessions that see it."""
+    return feed.once(f"{make.__module__}.{make.__qualname__}", now, lambda: make(now))
+
+
 @st.fragment(run_every=FAST)
 def _moving(feed: Watch, places: Places) -> None:
     """Write what moves, all of it of one look."""
+    bell.bell(feed)
     now = seat.seen(feed)
     past = seat.seat() is not None
     with places["top"]:
-        st.html(panels.verdict_bar(now) + panels.event_header(now, waiting=len(actions.waiting(now)), past=past))
+        st.html(
+            _made(feed, now, panels.verdict_bar)
+            + panels.event_header(now, waiting=len(actions.waiting(now)), past=past)
+        )
         again = now.state == "ENDED" and feed.simulated and not past
         if again and st.button("Run again with a new seed", type="primary"):
             st.query_params["seed"] = str(feed.view.seed + 1)
             st.rerun()
-    for name, html in cards.cards(now).items():
+    for name, html in _made(feed, now, cards.cards).items():
         places[name].html(html)
     with places["velocity"]:
         hero(feed, now, key="velocity")
-    soundness = panels.title("Stream_integrity", integrity.soundness(now))
+    soundness = panels.title("Stream_integrity", _made(feed, now, integrity.soundness))
     places["head-integrity"].html(f'<div class="ec">{soundness}</div>')
-    places["integrity"].html(integrity.integrity(now))
+    places["integrity"].html(_made(feed, now, integrity.integrity))
     places["log"].html(actions.log(feed, now))
 
 
@@ -238,20 +257,20 @@ def _slowly(feed: Watch, places: Places) -> None:
     count = len(now.regions)
     title = panels.title("Regional matrix", f"{count} region{'s' * (count != 1)}")
     places["head-regions"].html(f'<div class="ec">{title}</div>')
-    places["world"].html(matrix.world(now))
-    places["regions"].html(matrix.regions(now))
+    places["world"].html(_made(feed, now, matrix.world))
+    places["regions"].html(_made(feed, now, matrix.regions))
     title = panels.title("mSPRT convergence", f"1/α = {1 / now.settings.alpha:g}")
     places["head-path"].html(f'<div class="ec">{title}</div>')
     with places["path"]:
         _path(feed, now)
     for dimension in SHARES:
         places[dimension].html(matrix.shares(now, dimension))
-    places["deployment"].html(integrity.deployment(now))
+    places["deployment"].html(_made(feed, now, integrity.deployment))
     with places["plan"]:
         _plan(feed, now)
     with places["actions"]:
         actions.quick(feed)
-    places["protocol"].html(because.protocol(now))
+    places["protocol"].html(_made(feed, now, because.protocol))
     if "answer" in places:
         _analysed(feed, now, places)
     if "proof" in places:
@@ -265,10 +284,16 @@ def _explained(feed: Watch, places: Places) -> None:
     why = because.reasons(now)
     for dimension in SHARES:
         why[dimension] = why["shares"]._replace(name=f"{dimension} shares")
-    with places["understanding"], _opened("Understanding this chart", "understanding"):
-        st.markdown(_understanding(now))
+    with places["understanding"]:
+        opening = _opened("Understanding this chart", "understanding")
+    if opening.open:
+        opening.markdown(_understanding(now))
     for name in (place.removeprefix("how-") for place in places if place.startswith("how-")):
-        with places[f"how-{name}"], _opened(f"? How do we know: {why[name].name}", f"how-{name}"):
+        with places[f"how-{name}"]:
+            opening = _opened(f"? How do we know: {why[name].name}", f"how-{name}")
+        if not opening.open:
+            continue
+        with opening:
             st.html(because.why_html(why[name], now))
             if why[name].model:
                 st.page_link("pages/evidence.py", label="Take it apart", query_params={"data": "live"})
@@ -276,8 +301,8 @@ def _explained(feed: Watch, places: Places) -> None:
                 st.page_link("pages/stream.py", label="How it is counted")
 
 
-def _opened(label: str, key: str) -> DeltaGenerator:
-    """Draw what opens, and is written anew when it does."""
+def _opened(label: str, key: str) -> PopoverContainer:
+    """Draw what opens, and is written once it does."""
     return st.popover(label, key=f"open-{key}", on_change="rerun")
 
 
@@ -359,6 +384,7 @@ def _response(feed: Watch, now: Look) -> None:
 
 @st.fragment(run_every=FAST)
 def _present(feed: Watch) -> None:
+    bell.bell(feed)
     now, number = seat.seen(feed), seat.screen()
     st.html(panels.verdict_bar(now))
     with st.container(key="story"):

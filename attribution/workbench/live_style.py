@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from attribution.workbench.matrix import land_style
+from attribution.workbench.routes import below
 
 
 def sheet(mode: str) -> str:
     """Return the style element; popovers and dialogs hang outside the page, and are told its mode here."""
-    return SHEET.replace("MODE", mode).replace("LAND", land_style(mode))
+    return SHEET.replace("MODE", mode).replace("LAND", land_style(below("live/land.svg")))
 
 
 SHEET = """<style>
 body{color-scheme:MODE}
-.st-key-transport{align-items:center;gap:.5rem 1rem;min-height:2.1rem}
+.st-key-transport{align-items:center;gap:.5rem 1rem;min-height:2.5rem}
 .st-key-transport .stButton button,.st-key-transport [data-testid=stPopoverButton]{min-height:1.9rem;
  padding:.1rem .75rem}
 .st-key-transport [data-testid=stPopoverButton] p{font:400 .8rem var(--mono)}

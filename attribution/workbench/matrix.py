@@ -6,7 +6,6 @@ import math
 from functools import cache
 from html import escape
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from attribution.figures import estimate, figure, html_table, interval
 from attribution.places import NORTH, SOURCE, SOUTH, STEP, land, place
@@ -25,24 +24,23 @@ LAG_STATES = {"OPTIMAL": ("●", "good"), "GOOD": ("●", "good"), "ELEVATED": (
 
 
 @cache
-def land_image(mode: str) -> str:
-    """Draw the land once per mode, as an image's address; it needs no other machine."""
+def land_svg() -> str:
+    """Draw the land, once; the page colours it."""
     width, height = 360.0 / STEP, (NORTH - SOUTH) / STEP + 1
     dots = "".join(
         f'<circle cx="{(dot.longitude + 180) / STEP + 0.5:g}" cy="{(NORTH - dot.latitude) / STEP + 0.5:g}" r=".36"/>'
         for dot in land()
     )
-    colour = "#3A4450" if mode == "dark" else palette(mode).line
-    drawing = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" fill="{colour}">{dots}</svg>'
-    return f"data:image/svg+xml,{quote(drawing)}"
+    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}">{dots}</svg>'
 
 
-@cache
-def land_style(mode: str) -> str:
-    """Write the land below the marks as a style, sent once and not with every move of a mark."""
-    height = (NORTH - SOUTH) / STEP + 1
+def land_style(address: str) -> str:
+    """Write how the land lies below the marks, drawn at an address: loaded once, and not with every move of a mark."""
+    shape = f"{360 / STEP:g}/{(NORTH - SOUTH) / STEP + 1:g}"
     return (
-        f'.world{{aspect-ratio:{360 / STEP:g}/{height:g};background:url("{land_image(mode)}") center/100% no-repeat}}'
+        f".world{{aspect-ratio:{shape}}}"
+        '.world::before{content:"";position:absolute;inset:0;'
+        f"background:light-dark({palette('light').line},#3A4450);mask:url({address}) center/100% no-repeat}}"
     )
 
 

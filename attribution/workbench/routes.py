@@ -1,4 +1,4 @@
-"""What the app's server answers beside its pages: the beat of a feed as server-sent events."""
+"""What the app's server answers beside its pages, the beat of a feed as server-sent events; how it dresses them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
+from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from attribution.workbench.analyst import analyst
+from attribution.workbench.head import Dressed
+from attribution.workbench.matrix import land_svg
 from attribution.workbench.pulse import PULSES
 
 if TYPE_CHECKING:
@@ -21,18 +24,34 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-PLACE = "live/beat"
-"""Where a feed is heard; its token follows."""
+
+def below(path: str) -> str:
+    """Return a path below the one at which the app is served."""
+    base = st.get_option("server.baseUrlPath").strip("/")
+    return f"/{base}/{path}" if base else f"/{path}"
 
 
 def address(token: str) -> str:
-    """Return the path at which a feed is heard, below the one at which the app is served."""
-    return "/" + "/".join(part for part in (st.get_option("server.baseUrlPath").strip("/"), PLACE, token) if part)
+    """Return the path at which a feed is heard."""
+    return below(f"live/beat/{token}")
 
 
 def routes() -> list[Route]:
     """Return the routes of the app's server."""
-    return [Route(address("{token}"), listen, methods=["GET"])]
+    return [
+        Route(address("{token}"), listen, methods=["GET"]),
+        Route(below("live/land.svg"), drawn, methods=["GET"]),
+    ]
+
+
+def middleware() -> list[Middleware]:
+    """Return what stands before the app's server."""
+    return [Middleware(Dressed)]
+
+
+async def drawn(_: Request) -> Response:
+    """Answer with the outline of the land."""
+    return Response(land_svg(), media_type="image/svg+xml", headers={"Cache-Control": "max-age=86400"})
 
 
 async def listen(request: Request) -> Response:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from attribution.workbench.head import READY
 from attribution.workbench.roles import enter
-from attribution.workbench.style import style
 
 ROOT = Path(__file__).parents[2]
 PAGES = {
@@ -24,36 +24,28 @@ PAGES = {
 }
 """Every page of the app, in the order of the navigation."""
 ICON = Path(__file__).parent / "icon.png"
-DARK_FIRST = """<script>
-(() => {
-  const key = `stActiveTheme-${location.pathname}-v2`, seen = `eventCommandTheme-${location.pathname}`;
-  if (localStorage.getItem(seen)) return;
-  localStorage.setItem(seen, "chosen");
-  localStorage.setItem(key, JSON.stringify("Dark"));
-  if (matchMedia("(prefers-color-scheme: light)").matches) location.reload();
-})();
-</script>"""
-"""Dark is the default of a control room, whatever the system prefers; the menu's switch is kept from then on."""
 
 
-def page(name: str) -> None:
-    """Open a page: its settings, its look, its navigation; where sign-in is configured, who looks.
+def page(name: str, *, ready: bool = True) -> None:
+    """Open a page: its settings, its navigation; where sign-in is configured, who looks.
 
     Parameters
     ----------
     name
         A key of :data:`PAGES`.
+    ready
+        Show it as it grows; else once it says itself that it is laid out.
     """
     if name not in PAGES:
         raise ValueError(f"page is {name!r}; choose one of {', '.join(PAGES)}")
     st.set_page_config(page_title=f"{name} · Event Command", page_icon=str(ICON), layout="wide", menu_items={})
-    st.html(style())
-    st.html(DARK_FIRST, unsafe_allow_javascript=True)
     with st.container(key="bar", horizontal=True, gap="small"):
         st.html('<div class="brand">EVENT_COMMAND</div>', width="content")
         for label, script in PAGES.items():
             st.page_link(script, label=label)
     enter()
+    if ready:
+        st.html(READY)
 
 
 def mode() -> str:

@@ -29,7 +29,7 @@ SHEET = """
 [data-testid=stHeader] button,[data-testid=stHeader] [role=button]{pointer-events:auto}
 [data-testid=stMainBlockContainer]{padding:.35rem 1.25rem 2rem;max-width:1720px;margin:0 auto}
 [data-testid=stMainBlockContainer]>[data-testid=stVerticalBlock]{gap:.75rem}
-[data-testid=stElementContainer]:has(>[data-testid=stHtml]>:is(style,script):only-child){display:none}
+[data-testid=stElementContainer]:has(>[data-testid=stHtml]>:is(style,script,.ready):only-child){display:none}
 .st-key-bar{align-items:center;min-height:2.5rem;padding-right:3rem;gap:.35rem .9rem;flex-wrap:nowrap}
 .st-key-bar>*{flex:none}
 [data-testid=stStatusWidget]:has([data-testid=stStatusWidgetRunningIcon],[data-testid=stStatusWidgetRunningManIcon]){
