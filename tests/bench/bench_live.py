@@ -75,7 +75,7 @@ window.bench = {delays: [], shift: 0, late: 0, moved: {}, blank: 0, frames: 0, w
   const frame = () => {
     if (b.whole === Infinity && document.querySelector(".protocol")) b.whole = performance.now() + 3000;
     const chart = document.querySelector(".velocity canvas");
-    const others = document.querySelectorAll("[data-testid=stVegaLiteChart] canvas").length;
+    const others = document.querySelectorAll("[data-testid=stVegaLiteChart] .marks").length;
     if (chart && chart.width && chart.closest(".velocity").dataset.painted) {
       b.frames += 1;
       const column = chart.getContext("2d").getImageData(Math.floor(chart.width / 2), 0, 1, chart.height).data;
@@ -169,7 +169,7 @@ def first_and_all(browser: Any, server: Server) -> tuple[float, float]:
     first = time.perf_counter() - begun
     page.locator(".protocol").wait_for()
     page.wait_for_function(
-        "document.querySelectorAll('[data-testid=stVegaLiteChart] canvas, .st-key-in-path .lead').length > 0"
+        "document.querySelectorAll('[data-testid=stVegaLiteChart] .marks, .st-key-in-path .lead').length > 0"
     )
     every = time.perf_counter() - begun
     page.close()
@@ -326,7 +326,7 @@ def main() -> None:
         with Server(script) as server:
             page = opened(browser, [])
             page.goto(server.address)
-            page.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg").first.wait_for()
+            page.locator("[data-testid=stVegaLiteChart] .marks").first.wait_for()
             told("refresh to paint, naive (its chart may be later)", spread(delays(page, SOME_S)))
             page.close()
         browser.close()

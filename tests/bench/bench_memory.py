@@ -67,11 +67,13 @@ def main() -> None:
         kept = size(folder)
     at, mb = np.array(seen).T
     warm = at >= seconds / 10
+    tenths = [float(np.median(part)) for part in np.array_split(mb, 10)]
     slope = np.polyfit(at[warm] / 3600, mb[warm], 1)[0]
     print(
         f"memory    {MINUTES:g} min at {EPS:,} events/s, {received:,} events: {slope:+.2f} MB/h after the first tenth "
         f"({mb[warm][0]:.0f} MB then, {mb[-1]:.0f} at the end, {mb.max():.0f} at most); {kept:.0f} MB of log, state "
-        f"and history kept; {spent / received * 1e6:.2f} us of CPU an event, the sender's part included"
+        f"and history kept; {spent / received * 1e6:.2f} us of CPU an event, the sender's part included; medians "
+        f"of the tenths: {', '.join(f'{tenth:.1f}' for tenth in tenths)} MB"
     )
 
 
