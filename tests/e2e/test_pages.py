@@ -1,4 +1,4 @@
-"""Every page, opened cold: a server's first visit, in a browser, with no other page visited before."""
+"""Every page in a browser: some as a server's first visit, most on a server that others have visited too."""
 
 from __future__ import annotations
 
@@ -35,9 +35,23 @@ pytestmark = [
 
 
 @pytest.fixture
-def address(tmp_path):
+def cold(tmp_path):
     """Start a server that nobody has visited yet."""
     with serving(tmp_path) as (url, _):
+        yield url
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    """Start a server whose live page nobody opens, so that nothing runs beside the page that is looked at."""
+    with serving(tmp_path_factory.mktemp("pages")) as (url, _):
+        yield url
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory):
+    """Start a server for the live page, whose event goes on from test to test."""
+    with serving(tmp_path_factory.mktemp("live")) as (url, _):
         yield url
 
 
@@ -94,22 +108,30 @@ def server_is_slow(seconds: float, server: subprocess.Popen) -> None:
         return
 
 
-@pytest.fixture
-def page():
-    """Open a browser whose every request and complaint is written down."""
+@pytest.fixture(scope="module")
+def browser():
+    """One browser for the tests of this file."""
     sync_api = pytest.importorskip("playwright.sync_api")
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
-        opened = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="dark")
-        opened.set_default_timeout(60_000)
-        heard: dict[str, list[str]] = {"outside": [], "errors": []}
-        opened.on("request", lambda r: heard["outside"].append(r.url) if outside(r.url) else None)
-        opened.on("websocket", lambda w: heard["outside"].append(w.url) if outside(w.url) else None)
-        opened.on("pageerror", lambda e: heard["errors"].append(str(e)))
-        opened.on("console", lambda m: heard["errors"].append(m.text) if complaint(m) else None)
-        opened.heard = heard
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
         yield opened
-        browser.close()
+        opened.close()
+
+
+@pytest.fixture
+def page(browser):
+    """Open a page of its own context, whose every request and complaint is written down."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="dark")
+    context.set_default_timeout(60_000)
+    opened = context.new_page()
+    heard: dict[str, list[str]] = {"outside": [], "errors": []}
+    opened.on("request", lambda r: heard["outside"].append(r.url) if outside(r.url) else None)
+    opened.on("websocket", lambda w: heard["outside"].append(w.url) if outside(w.url) else None)
+    opened.on("pageerror", lambda e: heard["errors"].append(str(e)))
+    opened.on("console", lambda m: heard["errors"].append(m.text) if complaint(m) else None)
+    opened.heard = heard
+    yield opened
+    context.close()
 
 
 def outside(url: str) -> bool:
@@ -126,8 +148,18 @@ def quiet(page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page is wider than its window"
 
 
-def test_the_live_page_counts_down_and_answers(address, page):
-    page.goto(address)
+JUMPS = """window.jumps = [];
+const called = (node) => node?.closest?.("[class*=st-key-]")?.className.match(/st-key-[\\w-]+/)?.[0] ?? "page";
+const from = (source) => [called(source.node), source.previousRect.y, source.currentRect.y];
+new PerformanceObserver((list) => list.getEntries().forEach((entry) => {
+  if (!entry.hadRecentInput) jumps.push({at: entry.startTime, value: entry.value, what: entry.sources.map(from)});
+})).observe({type: "layout-shift", buffered: true});"""
+"""Write down what is moved by what comes later, and how far (layout shift as browsers define it)."""
+
+
+def test_the_live_page_counts_down_and_answers(cold, page):
+    page.add_init_script(JUMPS)
+    page.goto(cold)
     bar = page.locator(".verdict")
     bar.wait_for()
     page.get_by_text("CAUSAL_ANALYSIS::ACTIVE").wait_for(timeout=PATIENT)
@@ -138,14 +170,16 @@ def test_the_live_page_counts_down_and_answers(address, page):
     clock = page.locator(".event .status b").last
     before = clock.inner_text()
     page.wait_for_function("b => [...document.querySelectorAll('.event .status b')].pop().innerText !== b", arg=before)
+    jumps = page.evaluate("jumps")
+    assert sum(jump["value"] for jump in jumps) < 0.05, [jump for jump in jumps if jump["value"] > 0.005]
     page.get_by_text("Understanding this chart").click()
     page.get_by_test_id("stPopoverBody").wait_for()
     quiet(page)
 
 
-def test_time_is_stopped_and_the_same_moment_is_found_again_in_another_depth(address, page):
+def test_time_is_stopped_and_the_same_moment_is_found_again_in_another_depth(live, page):
     page.set_viewport_size({"width": 1280, "height": 900})
-    page.goto(address)
+    page.goto(live)
     page.get_by_text("CAUSAL_ANALYSIS::ACTIVE").wait_for(timeout=PATIENT)
     page.get_by_text("Live correlation protocol").first.wait_for()
     page.locator(".kpi").first.wait_for()
@@ -156,7 +190,7 @@ def test_time_is_stopped_and_the_same_moment_is_found_again_in_another_depth(add
     cards = page.locator(".st-key-kpis").inner_text()
     page.keyboard.press("l")
     page.get_by_text("● LIVE").wait_for()
-    page.goto(f"{address}/?at={moment}&depth=analyse")
+    page.goto(f"{live}/?at={moment}&depth=analyse")
     page.get_by_text("◀ PAST").wait_for()
     assert page.locator(".when b").inner_text() == moment
     assert page.locator(".st-key-kpis").inner_text() == cards
@@ -186,8 +220,8 @@ A browser that has no time draws few frames at all: then in more than a third of
 """
 
 
-def test_the_velocity_chart_is_pushed_and_stands_still_in_the_past(address, page):
-    page.goto(address)
+def test_the_velocity_chart_is_pushed_and_stands_still_in_the_past(live, page):
+    page.goto(live)
     page.wait_for_function("document.querySelector('.velocity')?.dataset.beat > 0")
     page.evaluate(PAINTS)
     page.wait_for_function(ENOUGH, timeout=PATIENT)
@@ -212,9 +246,9 @@ def test_the_velocity_chart_is_pushed_and_stands_still_in_the_past(address, page
     quiet(page)
 
 
-def test_without_the_push_the_chart_moves_with_its_page(address, page):
+def test_without_the_push_the_chart_moves_with_its_page(live, page):
     page.route("**/live/beat/**", lambda route: route.fulfill(status=404))
-    page.goto(address)
+    page.goto(live)
     chart = page.locator(".velocity[data-painted]")
     chart.wait_for()
     before = chart.get_attribute("data-at")
@@ -233,13 +267,13 @@ def test_a_server_stops_at_once_while_charts_listen(page, tmp_path):
         page.locator(".velocity[data-old] .late", has_text="as of").wait_for()
 
 
-@pytest.mark.parametrize("width", [420, 900, 1600])
-def test_the_data_page_opens_on_a_deep_link(address, page, width):
-    page.set_viewport_size({"width": width, "height": 900})
-    page.goto(f"{address}/data")
+def test_the_data_page_opens_on_a_deep_link(cold, page):
+    page.goto(f"{cold}/data")
     page.locator(".verdict").wait_for()
     assert page.locator(".verdict .word").inner_text().endswith("NO DATA")
-    quiet(page)
+    for width in (420, 900, 1600):
+        page.set_viewport_size({"width": width, "height": 900})
+        quiet(page)
 
 
 @pytest.mark.parametrize("width", [420, 1600])
@@ -399,8 +433,8 @@ def test_a_file_of_ones_own_becomes_a_verdict_and_a_report(address, page, tmp_pa
     quiet(page)
 
 
-def test_a_wrong_address_is_told_in_words(address, page):
-    page.goto(f"{address}/?alpha=5")
+def test_a_wrong_address_is_told_in_words(live, page):
+    page.goto(f"{live}/?alpha=5")
     page.get_by_text("alpha is 5").wait_for()
     quiet(page)
 
