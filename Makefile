@@ -97,6 +97,7 @@ bench: env  ## measure speed and memory, and print the figures (MINUTES=60: memo
 
 bench-peers: env  ## ours beside other packages on the same simulated events, resumable (SEEDS=40 ONLY=ours SLOW=1)
 	@$(ONE_THREAD) SEEDS="$(SEEDS)" ONLY="$(ONLY)" SLOW="$(SLOW)" PYTHONPATH=.:tests/bench "$(PY)" -m peers
+	@$(ONE_THREAD) PYTHONPATH=.:tests/bench "$(PY)" -m peers.errand
 
 calibrate: env  ## error rates and coverage over many simulated worlds, resumable (QUICK=1: at most 10 minutes)
 	@$(ONE_THREAD) PYTHONPATH=tests "$(PY)" -m calibrate.run $(if $(QUICK),--quick) $(if $(WORLDS),--worlds $(WORLDS)) \

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "tests" / "bench"))  # the bench is a package of scripts, run as `python -m peers`
 
 from peers import __main__ as bench  # noqa: E402
-from peers import arena, rivals, rooms, score  # noqa: E402
+from peers import arena, errand, rivals, rooms, score  # noqa: E402
 from peers.samples import Answer, Sample  # noqa: E402
 
 TEN = range(60_000, 60_010)  # other seeds than the bench's
@@ -194,3 +194,23 @@ def test_what_was_kept_rests_on_the_events_of_today():
 def test_the_readme_shows_what_the_bench_kept():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert score.shown(text, score.read(bench.KEPT)) == text
+
+
+def test_an_errand_is_told_as_its_script_printed_it(tmp_path):
+    assert errand.told("caused 580.6 367.7 898.2") == "caused: +581 (+368 to +898)"
+    assert errand.told("not claimed -3.2 -10 5") == "not claimed: -3 (-10 to +5)"
+    assert errand.told("- 914.0") == "+914, no interval, no test"
+    for script, _ in errand.ERRANDS.values():
+        assert errand.statements(errand.SCRIPTS / f"by_{script}.py") >= 3
+    errand.written("surge", tmp_path)
+    spent, line = errand.ran(Path(sys.executable), errand.SCRIPTS / "by_t_test.py", tmp_path)
+    assert spent > 0
+    assert errand.told(line).startswith(("claimed: +", "not claimed: "))
+    (tmp_path / "spots.csv").unlink()
+    with pytest.raises(RuntimeError, match=r"by_t_test\.py failed: FileNotFoundError"):
+        errand.ran(Path(sys.executable), errand.SCRIPTS / "by_t_test.py", tmp_path)
+
+
+def test_the_readme_shows_an_errand_of_every_method():
+    shown = (ROOT / "README.md").read_text(encoding="utf-8").split(errand.BEGIN, 1)[1].split(errand.END, 1)[0]
+    assert [row.split(" | ")[0].strip("| ") for row in shown.strip().splitlines()[2:]] == list(errand.ERRANDS)
