@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import gc
 import json
+import os
 import shutil
 import subprocess
 import time
@@ -70,6 +73,11 @@ FILES = {"cert_file": "broker.pem", "key_file": "broker.key", "ca_file": "ca.pem
 
 def test_everything_works_over_tls_with_a_certificate_a_user_and_a_password(guarded):
     _, known = guarded
+    counted(known)
+
+
+def counted(known) -> None:
+    """Send, count and read over a broker to which this much is known."""
     plan = Plan(partitions=2, save_s=0.05, rules=Rules(past_s=3600))
 
     async def run() -> None:
@@ -116,6 +124,73 @@ def test_who_is_not_let_in_is_told_why_at_once(guarded, change, said, caplog):
     assert time.monotonic() - begun < 5, "it is not tried again and again"
     assert "secret" not in str(told.value)
     assert "127.0.0.1" in str(told.value)
+
+
+CORE = dict.fromkeys(("subs", "data", "payload", "imports", "exports", "conn", "leaf"), -1)
+STORE = dict.fromkeys(("mem_storage", "disk_storage", "streams", "consumer"), -1)
+
+
+class Signed:
+    """A key of NATS' own kind, and the claims that it signs for others (JWT, as ``nsc`` writes them)."""
+
+    def __init__(self, prefix: str) -> None:
+        nkeys = pytest.importorskip("nkeys", reason="nkeys is not installed: the extra `nats` brings it")
+        self.seed = nkeys.encode_seed(os.urandom(32), getattr(nkeys, f"PREFIX_BYTE_{prefix}"))
+        self.key = nkeys.from_seed(self.seed)
+        self.name = self.key.public_key.decode()
+
+    def claims(self, subject: Signed, kind: str, **more) -> str:
+        told = {"jti": subject.name, "iat": int(time.time()), "iss": self.name, "sub": subject.name, "name": kind}
+        told["nats"] = {"type": kind, "version": 2, **more}
+        parts = [{"typ": "JWT", "alg": "ed25519-nkey"}, told]
+        text = ".".join(flat(json.dumps(part).encode()) for part in parts)
+        return f"{text}.{flat(self.key.sign(text.encode()))}"
+
+
+def flat(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+@pytest.fixture(scope="module")
+def chartered(tmp_path_factory):
+    """A broker of an operator, who lets in users of one account by their credentials; a good file, and another's."""
+    folder = tmp_path_factory.mktemp("chartered")
+    operator, system, account, user, stranger = (
+        Signed(kind) for kind in ("OPERATOR", "ACCOUNT", "ACCOUNT", "USER", "USER")
+    )
+    allowed = {system: CORE, account: CORE | STORE}  # no system account may store
+    accounts = {one.name: operator.claims(one, "account", limits=limits) for one, limits in allowed.items()}
+    try:
+        url, config = prepared(folder)[0]
+    except ValueError as error:
+        pytest.skip(str(error))
+    preload = ", ".join(f"{name}: {jwt}" for name, jwt in accounts.items())
+    config.write_text(
+        f"{config.read_text()}\noperator: {operator.claims(operator, 'operator')}\nsystem_account: {system.name}\n"
+        f"resolver: MEMORY\nresolver_preload: {{ {preload} }}\n"
+    )
+    for name, signer in (("good", account), ("other", stranger)):
+        jwt = signer.claims(user, "user", subs=-1, data=-1, payload=-1)
+        (folder / f"{name}.creds").write_text(
+            f"-----BEGIN NATS USER JWT-----\n{jwt}\n------END NATS USER JWT------\n\n"
+            f"-----BEGIN USER NKEY SEED-----\n{user.seed.decode()}\n------END USER NKEY SEED------\n"
+        )
+    server = start(url, config)
+    yield folder, url
+    server.process.end()
+
+
+def test_everything_works_with_credentials_that_an_account_has_signed(chartered):
+    folder, url = chartered
+    counted({"servers": (url,), "credentials": folder / "good.creds"})
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # as above
+def test_credentials_that_nobody_known_has_signed_are_told_so(chartered):
+    folder, url = chartered
+    with pytest.raises(OSError, match=r"does not let us in \(Authorization Violation\); check --credentials"):
+        asyncio.run(Stream(Broker(servers=(url,), credentials=folder / "other.creds")).open())
+    gc.collect()  # here, where it is expected
 
 
 def test_a_password_in_an_address_is_not_shown():
