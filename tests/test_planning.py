@@ -161,9 +161,9 @@ def clean(seed, lift):
 
 
 def test_the_minimum_detectable_lift_is_found_four_times_out_of_five():
-    """The lift that fits without an ad promise, put into 40 other seeds: the power is 80%, within binomial spread."""
+    """The lift that fits without an ad promise, put into 24 other seeds: the power is 80%, within binomial spread."""
     promised = float(np.mean([clean(seed, 0.0)["minimum_detectable_lift"] for seed in range(3)]))
-    seeds = 40
+    seeds = 24
     found = sum(clean(100 + seed, promised)["incremental_lower"] > 0 for seed in range(seeds))
     assert binom.ppf(0.001, seeds, 0.8) <= found <= binom.ppf(0.999, seeds, 0.8)
 
