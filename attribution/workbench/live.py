@@ -5,6 +5,7 @@ What does not move is sent once. What moves is written into its place, a message
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import streamlit as st
@@ -264,7 +265,7 @@ def _slowly(feed: Watch, places: Places) -> None:
     with places["path"]:
         _path(feed, now)
     for dimension in SHARES:
-        places[dimension].html(matrix.shares(now, dimension))
+        places[dimension].html(feed.once(dimension, now, partial(matrix.shares, now, dimension)))
     places["deployment"].html(_made(feed, now, integrity.deployment))
     with places["plan"]:
         _plan(feed, now)

@@ -326,7 +326,7 @@ def main() -> None:
         with Server(script) as server:
             page = opened(browser, [])
             page.goto(server.address)
-            page.locator("[data-testid=stVegaLiteChart] .marks").first.wait_for()
+            page.locator("[data-taken]").first.wait_for(state="attached")
             told("refresh to paint, naive (its chart may be later)", spread(delays(page, SOME_S)))
             page.close()
         browser.close()
