@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -200,7 +201,9 @@ def _sensitivity(names: list[str], flat: dict, values: dict, work: Job) -> pd.Da
 
 def _idata(work: Job, found: list[Drawn], names: list[str], values: dict, stats: dict, attrs: dict[str, Any]) -> Any:
     """Return the ArviZ object: InferenceData before version 1, DataTree from then on."""
-    arviz: Any = import_module("arviz")  # takes a second to import; two major versions are served
+    with warnings.catch_warnings():  # it says once a day what it will become
+        warnings.simplefilter("ignore", FutureWarning)
+        arviz: Any = import_module("arviz")  # takes a second to import; two major versions are served
 
     coords: dict[str, Any] = {
         "airing": names, "channel": list(work.counts.channels), "device": list(work.counts.devices),

@@ -16,14 +16,13 @@ from __future__ import annotations
 
 import hashlib
 import time
+import warnings
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import nutpie
 import pyarrow as pa
-import pymc as pm
 import pytensor.tensor as pt
 from pytensor.gradient import DisconnectedType
 from pytensor.graph.basic import Apply
@@ -35,6 +34,11 @@ from attribution.model.density import log_density
 from attribution.model.mean import LEAST_FACTOR
 from attribution.model.packing import lengths, packed, shapes
 from attribution.model.padded import COLUMNS, MODES, Size
+
+with warnings.catch_warnings():  # ArviZ, which both import, says once a day what it will become
+    warnings.simplefilter("ignore", FutureWarning)
+    import nutpie
+    import pymc as pm
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,5 +1,6 @@
 """The full posterior: the density by hand against PyMC's, padding, sampling, and the words about it."""
 
+import os
 import subprocess
 import sys
 
@@ -241,12 +242,15 @@ def test_a_posterior_without_spread_is_not_optimal():
     assert not Health(1.0, 399.0, 500.0).optimal
 
 
-def test_nothing_but_a_posterior_imports_pymc():
+def test_nothing_but_a_posterior_imports_pymc(tmp_path):
+    """Nor does anybody hear, on the first import of a day, what ArviZ will become."""
     code = (
         "import sys, attribution as at; at.analyze; import attribution.sampling; "
-        "print([m for m in ('pymc', 'nutpie', 'arviz') if m in sys.modules])"
+        "print([m for m in ('pymc', 'nutpie', 'arviz') if m in sys.modules]); import attribution.model.posterior"
     )
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    first = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
+    loud = [sys.executable, "-W", "error::FutureWarning", "-c", code]
+    said = subprocess.run(loud, capture_output=True, text=True, check=True, env=first)
     assert said.stdout.strip() == "[]"
 
 
