@@ -24,6 +24,8 @@ DARK_FIRST = """<script>
 })();
 </script>"""
 """Dark is the default of a control room, whatever the system prefers; the menu's switch is kept from then on."""
+OURS = b"<title>Streamlit</title>"
+"""What only the document of a page holds: a report that is saved is HTML too, and must stay as it is."""
 READY = '<i class="ready"></i>'
 """Written by a page that is laid out."""
 VEIL = """<style>
@@ -69,11 +71,12 @@ class Dressed:
                 body += message.get("body", b"")
                 if message.get("more_body"):
                     return
-                body = body.replace(b"<body>", b"<body>" + dress(), 1)
-                headers = MutableHeaders(raw=begun["headers"])
-                headers["content-length"] = str(len(body))
-                for name in ("etag", "last-modified"):  # they are those of the document as it was
-                    del headers[name]
+                if OURS in body:
+                    body = body.replace(b"<body>", b"<body>" + dress(), 1)
+                    headers = MutableHeaders(raw=begun["headers"])
+                    headers["content-length"] = str(len(body))
+                    for name in ("etag", "last-modified"):  # they are those of the document as it was
+                        del headers[name]
                 await send(begun)
                 message, begun = {"type": "http.response.body", "body": body}, None
             await send(message)

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from attribution.workbench.head import READY, Dressed, dress
 
 DOCUMENT = "<!DOCTYPE html><html><head><title>Streamlit</title></head><body><p>" + 2000 * "a" + "</p></body></html>"
+REPORT = "<!DOCTYPE html><html><head><title>WWE · Halftime</title></head><body><p>caused</p></body></html>"
 BROWSER = "text/html,application/xhtml+xml,*/*;q=0.8"
 
 
@@ -25,7 +26,10 @@ def asked(path, accept, packed="gzip"):
     def words(_):
         return PlainTextResponse(2000 * "<body>")
 
-    routes = [Route("/", document), Route("/words", words)]
+    def report(_):
+        return HTMLResponse(REPORT, headers={"etag": '"1"', "content-disposition": "attachment"})
+
+    routes = [Route("/", document), Route("/words", words), Route("/media/report.html", report)]
     app = Starlette(routes=routes, middleware=[Middleware(Dressed), Middleware(GZipMiddleware)])
     headers = [(b"accept", accept.encode()), (b"accept-encoding", packed.encode())]
     scope = {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": headers}
@@ -55,6 +59,12 @@ def test_what_is_no_document_passes_as_it_is():
     assert gzip.decompress(body) == 2000 * b"<body>"
     assert asked("/words", BROWSER)[1] == 2000 * b"<body>"
     assert asked("/", "*/*", packed="identity")[1] == DOCUMENT.encode()
+
+
+def test_a_report_that_is_saved_stays_as_it_is():
+    head, body = asked("/media/report.html", BROWSER)
+    assert body == REPORT.encode()
+    assert head["etag"] == '"1"'
 
 
 def test_a_page_is_veiled_until_it_says_that_it_is_laid_out():
