@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 
     from attribution.jobs import Group, Job
     from attribution.model.padded import Problem
+    from attribution.model.posterior import Chains
 
 WARM_UP, LONG_WARM_UP = 150, 400
 """Draws of each chain that only tune the sampler; of a longer run."""
 
 LONGER = 3
-"""A longer run has so many times as many draws."""
+"""A longer run has so many times as many draws; beside other groups, which had no need of one, a third is kept."""
 
 TELLING = 0.05
 """Runs of less weight are not asked how their parameters and their energy mix."""
@@ -75,20 +76,21 @@ def run(
         drawn = _sample(group, draws, WARM_UP, chains, seed, _counter(tell, "sampling", before, total))
         before += _planned(group, draws) * chains
         if not all(h.optimal for h in drawn.health):
-            extra = _planned(group, LONGER * draws, LONG_WARM_UP) * chains
+            keep, times = (LONGER * draws, 1) if len(work.groups) == 1 else (draws, LONGER)
+            extra = _planned(group, keep, LONG_WARM_UP, times) * chains
             total += extra
             often = _counter(tell, "longer", before, total)
-            drawn = _sample(group, LONGER * draws, LONG_WARM_UP, chains, seed.spawn(1)[0], often)._replace(longer=True)
+            drawn = _sample(group, keep, LONG_WARM_UP, chains, seed.spawn(1)[0], often, times)._replace(longer=True)
             before += extra
         found.append(drawn)
     spent = {"compile": ready - began, "sample": time.monotonic() - ready}
     return outcome(work, found, spent, np.random.default_rng(rng))
 
 
-def _planned(group: Group, draws: int, tune: int = WARM_UP) -> int:
+def _planned(group: Group, draws: int, tune: int = WARM_UP, times: int = 1) -> int:
     """Return the draws of each chain of all runs, warm-up included."""
     weight = np.array([p.weight for p in group.problems])
-    return sum(count + tune for count in _taken(weight, _split(weight, draws)))
+    return sum(times * count + tune for count in _taken(weight, _split(weight, draws)))
 
 
 def _taken(weight: np.ndarray, wanted: list[int]) -> list[int]:
@@ -108,33 +110,47 @@ def _counter(tell: Any, state: str, before: int, total: int) -> Any:
     return watch
 
 
-def _sample(group: Group, draws: int, tune: int, chains: int, seed: np.random.SeedSequence, watch: Any) -> Drawn:
-    """Sample the runs of a group and put them together by their weights."""
+def _sample(
+    group: Group, draws: int, tune: int, chains: int, seed: np.random.SeedSequence, watch: Any, times: int = 1
+) -> Drawn:
+    """Sample the runs of a group and put them together by their weights; of ``times`` draws the last is kept."""
     from attribution.model import posterior  # noqa: PLC0415
 
     weight = np.array([p.weight for p in group.problems])
     wanted = _split(weight, draws)
-    parts, done = [], 0
+    parts, energies, done = [], [], 0
     seeds = seed.generate_state(len(weight))
     for own, taken, entropy in zip(group.problems, _taken(weight, wanted), seeds, strict=True):
         base = done
         chain = posterior.sample(
-            own, draws=taken, tune=tune, chains=chains, seed=int(entropy), watch=lambda n, d, b=base: watch(b, n, d)
-        )
-        done += (taken + tune) * chains
-        parts.append((own, chain))
+            own, draws=times * taken, tune=tune, chains=chains, seed=int(entropy),
+            watch=lambda n, d, b=base: watch(b, n, d),
+        )  # fmt: skip
+        done += (times * taken + tune) * chains
+        energies.append(chain.stats["energy"])
+        parts.append((own, _thinned(chain, times)))
     values = [_values(own, chain.z) for own, chain in parts]
     mixed = _interleaved(wanted)
     found = {name: _mix([v[name] for v in values], wanted, mixed) for name in values[0]}
-    heavy = [chain for (_, chain), w in zip(parts, weight, strict=True) if w >= TELLING] or [parts[0][1]]
+    heavy = [i for i, w in enumerate(weight) if w >= TELLING] or [0]
     return Drawn(
         values=found,
         stats={name: _mix([chain.stats[name] for _, chain in parts], wanted, mixed) for name in parts[0][1].stats},
         run=_mix([np.full(chain.z.shape[:2], i) for i, (_, chain) in enumerate(parts)], wanted, mixed),
         health=_healths(found["incremental"], [v["incremental"] for v in values], weight, np.array(wanted)),
-        worst=float(max((split_rhat(chain.z) > 1.05).mean() for chain in heavy)),
-        ebfmi=min(ebfmi(chain.stats["energy"]) for chain in heavy),
+        worst=float(max((split_rhat(parts[i][1].z) > 1.05).mean() for i in heavy)),
+        ebfmi=min(ebfmi(energies[i]) for i in heavy),
     )
+
+
+def _thinned(chain: Chains, times: int) -> Chains:
+    """Keep the last of so many draws; that any of them diverged is not forgotten."""
+    if times == 1:
+        return chain
+    kept = {name: value[:, times - 1 :: times] for name, value in chain.stats.items()}
+    went = chain.stats["diverging"]
+    kept["diverging"] = went.reshape(len(went), -1, times).any(axis=2)
+    return chain._replace(z=chain.z[:, times - 1 :: times], stats=kept)
 
 
 def _split(weight: np.ndarray, draws: int) -> list[int]:

@@ -3,8 +3,10 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import attribution as at
@@ -200,6 +202,33 @@ def test_chains_that_do_not_agree_are_sampled_longer_and_then_explained(result, 
     assert found.idata["posterior"].attrs["longer"] == 1
     assert "do not agree" in found.advice
     assert result.table["airing"].iloc[0] in found.advice
+
+
+def test_of_separate_airings_the_one_that_needs_a_longer_run_keeps_as_many_draws_as_the_others(result, monkeypatch):
+    work = job(result.given, result.airings)
+    second = tuple(a + len(work.airings) for a in work.groups[0].problems[0].airings)
+    other = work.groups[0]._replace(problems=tuple(replace(p, airings=second) for p in work.groups[0].problems))
+    names = work.airings["airing"].tolist()
+    airings = pd.concat([work.airings, work.airings.assign(airing=[f"{name}, later" for name in names])])
+    pair = work._replace(airings=airings.reset_index(drop=True), groups=(work.groups[0], other))
+    asked = []
+
+    def stuck(problem, draws, chains):
+        asked.append(draws)
+        z = 0.1 * np.random.default_rng(len(asked)).standard_normal((chains, draws, length(problem)))
+        bad = problem.airings == second
+        went = np.zeros((chains, draws), dtype=bool)
+        went[0, 0] = bad
+        return z + bad * 3.0 * np.arange(chains)[:, None, None], went
+
+    faked(monkeypatch, stuck)
+    found = posteriors.run(pair, draws=200, chains=4)
+    assert max(asked) >= posteriors.LONGER * posteriors.LEAST_DRAWS[0]
+    assert found.draws.shape == (800, 2 * len(names))
+    assert found.divergences >= 1
+    rhat = found.incremental["rhat"].to_numpy()
+    assert (rhat[: len(names)] < 1.01).all()
+    assert (rhat[len(names) :] > 1.01).all()
 
 
 def test_divergences_are_counted_and_told(result, monkeypatch):
