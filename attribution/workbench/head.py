@@ -13,6 +13,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from attribution.workbench.style import style
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 DARK_FIRST = """<script>
@@ -29,10 +31,10 @@ OURS = b"<title>Streamlit</title>"
 READY = '<i class="ready"></i>'
 """Written by a page that is laid out."""
 VEIL = """<style>
-[data-testid=stMain]:not(:has(.ready)){visibility:hidden;animation:unveil 0s 20s forwards}
+[data-testid=stMain]:not(:has(.ready)){visibility:hidden;animation:unveil 0s 20s forwards!important}
 @keyframes unveil{to{visibility:visible}}
 body:not(:has(.ready))::after{content:"EVENT_COMMAND";position:fixed;left:0;right:0;top:45%;text-align:center;
- font:600 .85rem var(--mono);letter-spacing:.14em;color:var(--muted);animation:veil 0s 20s forwards}
+ font:600 .85rem var(--mono);letter-spacing:.14em;color:var(--muted);animation:veil 0s 20s forwards!important}
 @keyframes veil{to{visibility:hidden}}
 </style>"""
 """A page is seen once it is laid out, so that nothing jumps; one that never says so, after twenty seconds."""
@@ -45,10 +47,10 @@ def dress() -> bytes:
 
 
 class Dressed:
-    """The app's server, whose documents carry :func:`dress`."""
+    """The app's server, whose documents carry :func:`dress`, and what ``before`` says of a request to stand over it."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, before: Callable[[Scope], str] = lambda _: "") -> None:
+        self.app, self.before = app, before
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; all but documents pass as they are."""
@@ -72,7 +74,7 @@ class Dressed:
                 if message.get("more_body"):
                     return
                 if OURS in body:
-                    body = body.replace(b"<body>", b"<body>" + dress(), 1)
+                    body = body.replace(b"<body>", b"<body>" + dress() + self.before(scope).encode(), 1)
                     headers = MutableHeaders(raw=begun["headers"])
                     headers["content-length"] = str(len(body))
                     for name in ("etag", "last-modified"):  # they are those of the document as it was

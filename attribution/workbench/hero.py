@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from attribution.workbench import seat, strokes
+from attribution.workbench import paths, seat, strokes
 from attribution.workbench.panels import chart_key
-from attribution.workbench.routes import address
 
 if TYPE_CHECKING:
     from attribution.workbench.look import Look
@@ -60,5 +59,5 @@ def hero(feed: Watch, now: Look, *, key: str, figures: bool = True) -> None:
         drawn = feed.drawing()
     if drawn is not None:
         drawn = {**drawn, "taken": round(time.time() * 1000, 1)}
-    data = {"address": address(feed.pulse.token) if live else "", "drawing": drawn, "figures": figures}
+    data = {"address": paths.beat(feed.pulse.token) if live else "", "drawing": drawn, "figures": figures}
     CHART(data=data, key=key, on_pushed_change=lambda: None)

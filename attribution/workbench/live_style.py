@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from attribution.workbench import paths
 from attribution.workbench.matrix import land_style
-from attribution.workbench.routes import below
 
 
 def sheet(mode: str) -> str:
     """Return the style element; popovers and dialogs hang outside the page, and are told its mode here."""
-    return SHEET.replace("MODE", mode).replace("LAND", land_style(below("live/land.svg")))
+    return SHEET.replace("MODE", mode).replace("LAND", land_style(paths.land()))
 
 
 SHEET = """<style>

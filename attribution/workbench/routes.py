@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-import streamlit as st
 from starlette.middleware import Middleware
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from attribution.workbench import paths
 from attribution.workbench.analyst import analyst
 from attribution.workbench.head import Dressed
 from attribution.workbench.matrix import land_svg
@@ -23,30 +23,41 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from starlette.requests import Request
-
-
-def below(path: str) -> str:
-    """Return a path below the one at which the app is served."""
-    base = st.get_option("server.baseUrlPath").strip("/")
-    return f"/{base}/{path}" if base else f"/{path}"
-
-
-def address(token: str) -> str:
-    """Return the path at which a feed is heard."""
-    return below(f"live/beat/{token}")
+    from starlette.types import Scope
 
 
 def routes() -> list[Route]:
     """Return the routes of the app's server."""
     return [
-        Route(address("{token}"), listen, methods=["GET"]),
-        Route(below("live/land.svg"), drawn, methods=["GET"]),
+        Route(paths.beat("{token}"), listen, methods=["GET"]),
+        Route(paths.land(), drawn, methods=["GET"]),
+        Route(paths.first(), known, methods=["GET"]),
     ]
 
 
 def middleware() -> list[Middleware]:
     """Return what stands before the app's server."""
-    return [Middleware(Dressed)]
+    return [Middleware(Dressed, before=before)]
+
+
+def before(scope: Scope) -> str:
+    """Return the frame that stands over the live page until it has run; empty where there is nothing to show yet."""
+    query = scope["query_string"].decode("latin-1")
+    if scope["path"].rstrip("/") != paths.below("").rstrip("/") or not PULSES:
+        return ""
+    from attribution.workbench import first  # noqa: PLC0415  loaded with the first watch, not with the server
+
+    return "" if first.opened(query) is None else first.frame(query)
+
+
+def known(request: Request) -> Response:
+    """Answer with what is known at this moment, as a document; runs in a thread of its own."""
+    from attribution.workbench import first  # noqa: PLC0415
+
+    feed = first.opened(request.url.query) if PULSES else None
+    if feed is None:
+        return PlainTextResponse("nothing is open here", status_code=404)
+    return HTMLResponse(first.document(feed), headers={"Cache-Control": "no-store"})
 
 
 async def drawn(_: Request) -> Response:

@@ -8,6 +8,7 @@ import threading
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakValueDictionary
 
 import pandas as pd
 
@@ -49,6 +50,8 @@ SILENT_S = 10.0
 """A live feed from which nothing has come for so long is called SILENT."""
 CLOCK_S = 1.0
 """Clocks that are known no better than this are an alert."""
+OPEN: WeakValueDictionary[View, Watch] = WeakValueDictionary()
+"""View -> its watch, while that is open."""
 FOLLOWED = ("iroas", "response_peak", "incremental")
 
 
@@ -84,6 +87,7 @@ class Watch:
         self._held: dict[tuple[str, int], tuple[object, Any]] = {}
         self.pulse = Pulse()
         self._version, self._moved = -1, time.monotonic()
+        OPEN[view] = self
         analyst().begin()
         self._begin()
         threading.Thread(target=self._loop, name=f"model-{view.event}-{view.seed}", daemon=True).start()
@@ -161,6 +165,8 @@ class Watch:
     def close(self) -> None:
         """Stop the feed and the model."""
         self._closed.set()
+        if OPEN.get(self.view) is self:
+            del OPEN[self.view]
         self.pulse.end()
         self._wanted.set()
         if self._engine is not None:

@@ -28,7 +28,7 @@ from attribution.workbench.pulse import Pulse
 from attribution.workbench.shell import ROOT
 from attribution.workbench.sight import current
 from attribution.workbench.tape import Tape
-from attribution.workbench.watch import Watch, follow, locked, stopped
+from attribution.workbench.watch import OPEN, Watch, follow, locked, stopped
 
 STATES = ("answered", "waiting", "stale", "silent", "stopped", "locked", "hostile")
 HOSTILE = '<img src=x onerror="window.hacked=1">\'**b**`$x$[a](javascript:hacked())</style>'
@@ -134,6 +134,7 @@ def main(state: str, port: str, *more: str) -> None:
         return still
 
     live.opened, live.watched = opened, lambda: still
+    OPEN[still.view] = still
     sys.argv = ["streamlit", "run", str(ROOT / "app.py"), "--server.port", port, "--server.address", "127.0.0.1", *more]
     cli.main()
 

@@ -177,6 +177,22 @@ def test_the_live_page_counts_down_and_answers(cold, page):
     quiet(page)
 
 
+def test_what_is_known_is_seen_and_moves_before_the_page_has_run(live, page):
+    page.goto(live)
+    page.get_by_text("CAUSAL_ANALYSIS::ACTIVE").wait_for(timeout=PATIENT)
+    page.reload()
+    page.locator(".velocity[data-painted]").wait_for()
+    page.locator("iframe.first").wait_for(state="detached")
+    quiet(page)
+    page.route_web_socket("**/_stcore/stream", lambda _: None)  # from now on the page itself gets nothing
+    page.reload()
+    early = page.frame_locator("iframe.first")
+    early.locator(".verdict .sentence").wait_for()
+    seen = early.locator(".velocity[data-painted]").get_attribute("data-painted")
+    early.locator(f".velocity[data-painted]:not([data-painted='{seen}'])").wait_for()
+    assert page.locator(".velocity").count() == 0
+
+
 def test_time_is_stopped_and_the_same_moment_is_found_again_in_another_depth(live, page):
     page.set_viewport_size({"width": 1280, "height": 900})
     page.goto(live)

@@ -122,7 +122,8 @@ def entered(context, address: str, provider: Provider, who: str):
     page = context.new_page()
     page.goto(address)
     page.get_by_text("These pages are for those who sign in.").wait_for()
-    assert page.locator(".verdict, .kpi, .st-key-quick").count() == 0
+    assert page.locator(".verdict, .kpi, .st-key-quick, iframe").count() == 0
+    assert page.request.get(f"{address}/live/first").status == 404
     page.get_by_role("button", name="Sign in").click()
     page.get_by_text(who).wait_for()
     page.locator(".st-key-panel-protocol").wait_for()

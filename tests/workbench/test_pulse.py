@@ -15,8 +15,9 @@ import attribution as at
 from attribution import plotted
 from attribution.workbench import cards, pulse, strokes, watch
 from attribution.workbench.look import Answer, Look, look
+from attribution.workbench.paths import beat as address
 from attribution.workbench.pulse import PULSES, Pulse
-from attribution.workbench.routes import address, routes
+from attribution.workbench.routes import routes
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 
