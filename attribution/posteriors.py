@@ -149,7 +149,7 @@ def _thinned(chain: Chains, times: int) -> Chains:
         return chain
     kept = {name: value[:, times - 1 :: times] for name, value in chain.stats.items()}
     went = chain.stats["diverging"]
-    kept["diverging"] = went.reshape(len(went), -1, times).any(axis=2)
+    kept["diverging"] = np.any(went.reshape(len(went), -1, times), axis=2)
     return chain._replace(z=chain.z[:, times - 1 :: times], stats=kept)
 
 
