@@ -48,9 +48,15 @@ DECIDING = ("alpha", "smallest_lift", "value", "margin", "channel_concentration"
 """Choices that no fit depends on: they decide what is said about it."""
 
 
-NUMBERS = ("lift_sd", "dispersion", "clock_sd", "response_peak_logsd")
-"""Numbers of priors: a fit that differs in these alone is climbed to from the one before, and ends within the tolerance
-of a climb; any other begins anew, and ends where :func:`attribution.analyze` ends."""
+OUTSIDE = ("lift_sd", "dispersion")
+"""Numbers of priors that no design depends on."""
+
+NUMBERS = (*OUTSIDE, "clock_sd", "response_peak_logsd")
+"""Numbers of priors: evidence under settings that differ in these alone is climbed to from where it was."""
+
+RESPONSE = (*NUMBERS, "kernel", "response_peak", "stream_delay")
+"""Choices about the response alone: a fit that differs in these is climbed to from the one before, and ends within the
+tolerance of a climb; any other begins anew, and ends where :func:`attribution.analyze` ends."""
 
 
 Item = TypeVar("Item")
@@ -272,13 +278,17 @@ class Tuner:
         members = next((part for part in pieces(groups, MOST_TOGETHER) if a in part), None)
         if members is None:
             return None
-        design = designs.build(
-            self.counts, self.airings, core, members=members, others=np.setdiff1d(started, members),
-            masked=self.masked, **self.feeds,
+        plain = core.replace(**{name: getattr(Settings(), name) for name in OUTSIDE})
+        design = self._remember(
+            ("design", plain, a),
+            lambda: designs.build(
+                self.counts, self.airings, core, members=members, others=np.setdiff1d(started, members),
+                masked=self.masked, **self.feeds,
+            ),
         )  # fmt: skip
         if design is None:
             return None
-        near = self._near(core, a)
+        near = self._near(core, a, RESPONSE)
         return fast.fit(design, core, start=before if near is None else near.fit)
 
     def _fitted(self, settings: Settings, a: int) -> Fitted | None:
@@ -290,14 +300,14 @@ class Tuner:
 
     def _worked(self, fit: fast.Fit, core: Settings, a: int) -> Fitted:
         """Work out what follows from a fit, and remember it as the place where the next one may begin."""
-        made = fitted(fit, _place(fit.design, a), core, before=self._near(core, a))
+        made = fitted(fit, _place(fit.design, a), core, before=self._near(core, a, NUMBERS))
         self._last[a] = core, made
         return made
 
-    def _near(self, core: Settings, a: int) -> Fitted | None:
-        """Return what was worked out last, where these settings differ from it in numbers of priors alone."""
+    def _near(self, core: Settings, a: int, free: tuple[str, ...]) -> Fitted | None:
+        """Return what was worked out last, where these settings differ from it in the ``free`` choices alone."""
         before, made = self._last.get(a, (core, None))
-        near = all(getattr(before, f.name) == getattr(core, f.name) for f in fields(core) if f.name not in NUMBERS)
+        near = all(getattr(before, f.name) == getattr(core, f.name) for f in fields(core) if f.name not in free)
         return made if near else None
 
     def _told(self, settings: Settings, design: Design, a: int) -> tuple[Placebos | None, tuple[str, ...]]:

@@ -69,9 +69,10 @@ def test_a_step_back_is_answered_as_it_was_and_without_a_fit(hand):
     assert again.took_ms < before.took_ms
 
 
-def test_a_prior_that_moves_starts_at_the_fit_before_and_ends_where_a_new_one_does(halftime, hand):
+@pytest.mark.parametrize("move", [{"lift_sd": 0.2}, {"kernel": "lognormal"}, {"response_peak": "20s"}])
+def test_what_moves_starts_at_the_fit_before_and_ends_where_a_new_one_does(halftime, hand, move):
     hand.finger(BRIEF)
-    moved = BRIEF.replace(lift_sd=0.2)
+    moved = BRIEF.replace(**move)
     warm, cold = hand.finger(moved).row, tuner(halftime).finger(moved).row
     sd = (cold["incremental_upper"] - cold["incremental_lower"]) / 3.92
     assert abs(warm["incremental"] - cold["incremental"]) < 0.1 * sd

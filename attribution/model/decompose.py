@@ -92,7 +92,7 @@ def _parts(fit: Fit, full: Design, component: Component, state: State) -> Parts:
     """Return the expected parts at one state of one component."""
     layout = fit.modes[component.mode].layout
     whole = replace(layout, seen=np.ones_like(layout.seen), kernel=fit.design.mass[component.kernel])
-    mean = model.predict(full, whole, state)
+    base = model.baseline_at(full, whole, state)
     plain = State(state.paths.copy(), state.effects.copy())
     for name in ("G", "X"):
         if name in layout.paths:
@@ -100,10 +100,10 @@ def _parts(fit: Fit, full: Design, component: Component, state: State) -> Parts:
     first = layout.names["common"].start + 2 + ("break" in full.break_kind)
     organic = [first + b for b, kind in enumerate(full.break_kind) if kind == "organic"]
     plain.effects[organic] = 0.0
-    broken = model.predict(full, whole, plain).base
+    broken = model.baseline_at(full, whole, plain)
     plain.effects[layout.names["common"].start + 2 : first + len(full.break_kind)] = 0.0
-    quiet = model.predict(full, whole, plain).base
-    return Parts(mean.base, broken - quiet, mean.base - broken, mean.ad)
+    quiet = model.baseline_at(full, whole, plain)
+    return Parts(base, broken - quiet, base - broken, model.responses(full, whole, state.effects).sum(axis=0))
 
 
 def _response(fit: Fit, full: Design, mine: list[Component], share: np.ndarray, state: State) -> np.ndarray:

@@ -186,6 +186,16 @@ def predict(design: Design, layout: Frame, state: State) -> Mean:
     return Mean(base, ad, feed, growth)
 
 
+def baseline_at(design: Design, layout: Frame, state: State) -> np.ndarray:
+    """Return (R, T): the expected counts at a state without the ad's; ``base`` of :func:`predict` alone."""
+    base, growth, none = np.empty(design.y.shape), np.empty(design.y.shape), np.empty(0)
+    fill_expected(
+        design.exposure, none, layout.slots, layout.extra, layout.contrast, layout.columns, layout.loading,
+        state.paths, state.effects, base, growth, none,
+    )  # fmt: skip
+    return base
+
+
 def _posts(design: Design, layout: Frame, effects: np.ndarray) -> np.ndarray:
     """Return (T,) posts that the ads themselves bring."""
     rate = effects[layout.names["mediator"]]
