@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from attribution.model.padded import Size
 
 
+BEHIND = 10
+"""Where all cores are busy, pages and what follows a slider go first: so much nicer is this process."""
+
+
 class Told(NamedTuple):
     """A message of the worker: which run it is about, and a state with its figures, a Posterior, or an error."""
 
@@ -50,6 +54,7 @@ def serve(descriptor: int, folder: str) -> None:
     folder
         Where the NetCDF files go.
     """
+    os.nice(BEHIND)
     pipe, stopped, waiting = Connection(descriptor), set(), queue.Queue()
     threading.Thread(target=_hear, args=(pipe, stopped, waiting), daemon=True).start()
     while (asked := waiting.get()) is not None:

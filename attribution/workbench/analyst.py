@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import subprocess
 import threading
 from functools import cache
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from attribution.planning import Plan
+
+
+BEHIND = 5
+"""Where all cores are busy, pages that people look at go first: so much nicer is this process."""
 
 
 class Question(NamedTuple):
@@ -109,6 +114,7 @@ def serve(descriptor: int) -> None:
     descriptor
         Of this end of the pipe.
     """
+    os.nice(BEHIND)
     pipe = Connection(descriptor)
     import_module("attribution.analysis")  # loaded while nobody waits for it
     while True:

@@ -32,14 +32,17 @@ def bell(feed: Watch) -> None:
 
 
 def told(look: Look, *, sound: bool, desktop: bool) -> str:
-    """Write the latest decision of what is shown live, for the listener and for those who hear the page."""
+    """Write the latest decision of what is shown live, and by what a session wants to hear of it."""
+    wanted = f"{' sound' * sound}{' desktop' * desktop}"
+    return f'<div data-bell="{wanted}"><div data-moves="decision">{decision(look)}</div></div>'
+
+
+def decision(look: Look) -> str:
+    """Write the latest decision, for the listener and for those who hear the page."""
     last = next((alert for alert in integrity.alerts(look) if alert.kind == "decision"), None)
     # A name of the feed in an attribute may be markup, and the page would strip it: the key is a hash.
     key, text = ("", "") if last is None else (sha256(last.key.encode()).hexdigest()[:16], last.entry.text)
-    return (
-        f'<p class="heard" role="status" data-bell="{" sound" * sound}{" desktop" * desktop}" '
-        f'data-key="{key}">{escape(text)}</p>'
-    )
+    return f'<p class="heard" role="status" data-key="{key}">{escape(text)}</p>'
 
 
 def listener() -> None:
@@ -71,9 +74,9 @@ SCRIPT = """<script>
     else refused();
   });
   setInterval(() => {
-    const now = document.querySelector("[data-bell]");
+    const now = document.querySelector("[data-bell] [data-key]");
     if (!now || now.dataset.key === last) return;
-    const news = last !== null && now.dataset.key !== "", wanted = now.dataset.bell.split(" ");
+    const news = last !== null && now.dataset.key !== "", wanted = now.closest("[data-bell]").dataset.bell.split(" ");
     last = now.dataset.key;
     if (news && wanted.includes("sound")) sound();
     if (news && wanted.includes("desktop") && window.Notification?.permission === "granted")

@@ -15,10 +15,11 @@ from urllib.parse import parse_qsl
 
 from streamlit.auth_util import get_secrets_auth_section
 
-from attribution.workbench import cards, integrity, panels, paths
+from attribution.workbench import cards, panels, paths
 from attribution.workbench.event import view
 from attribution.workbench.hero import PARTS
 from attribution.workbench.live_style import sheet
+from attribution.workbench.moving import place
 from attribution.workbench.shell import PAGES
 from attribution.workbench.style import style
 from attribution.workbench.watch import OPEN
@@ -112,18 +113,18 @@ def document(feed: Watch) -> str:
         f'<a target="_top" href="{_page(script)}"{" aria-current=page" * (name == "Live")}>{name}</a>'
         for name, script in PAGES.items()
     )
-    sound = panels.title("Stream_integrity", integrity.soundness(now))
+    parts = feed.parts(now)
     telemetry = panels.title("Telemetry_stream", "state changes")
     data = {"address": paths.beat(feed.pulse.token), "drawing": feed.drawing(), "figures": True}
     return PAGE.format(
         style=style() + sheet("inherit") + STYLE,
         title=f"{escape(now.event.title)} · Event Command",
         pages=pages,
-        top=panels.verdict_bar(now) + panels.event_header(now, waiting=len(integrity.alerts(now))),
-        row="".join(f'<div class="st-key-kpi-{name}">{html}</div>' for name, html in cards.cards(now).items()),
+        top=place("verdict", parts["verdict"]) + place("event", parts["event"]),
+        row="".join(f'<div class="st-key-kpi-{name}">{place(name, parts[name])}</div>' for name in cards.NAMES),
         parts=PARTS,
-        sound=f'<div class="ec">{sound}</div>{integrity.integrity(now)}',
-        log=f'<div class="ec">{telemetry}</div>{panels.log(now.log, len(now.log))}',
+        sound=place("soundness", parts["soundness"]) + place("integrity", parts["integrity"]),
+        log=f'<div class="ec">{telemetry}</div>{place("log", parts["log"])}',
         script=_script(),
         data=json.dumps(data).replace("<", "\\u003c"),
     )

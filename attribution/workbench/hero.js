@@ -83,7 +83,9 @@ class Chart {
   }
 
   whole(told) {
-    this.state = told;
+    const { panels, ...drawing } = told;
+    this.state = drawing;
+    this.around(panels);
     this.came = performance.now();
     this.words();
     this.soon();
@@ -92,9 +94,10 @@ class Chart {
   change(told) {
     if (!this.state) return;
     if ("zero" in told) return this.whole(told);
-    const { line, ...rest } = told;
+    const { line, panels, ...rest } = told;
     const fresh = "top" in told || "line" in told || "model" in told || "breaks" in told || "split" in told;
     Object.assign(this.state, rest);
+    this.around(panels);
     if (line) this.extend(line);
     this.came = performance.now();
     if (fresh || "figures" in told || "heard" in told) this.words();
@@ -124,6 +127,19 @@ class Chart {
     put(this.told, this.figures ? this.state.figures : "");
     put(this.parts, this.figures ? this.state.split : "");
     put(this.heard, this.state.heard);
+  }
+
+  // What moves around the chart is written into its places; what is the session's own there stays.
+  around(panels) {
+    for (const [name, html] of Object.entries(panels ?? {})) {
+      for (const place of document.querySelectorAll(`[data-moves="${name}"]`)) {
+        const own = [...place.querySelectorAll("[data-own]")].map((node) => [node.dataset.own, node.innerHTML]);
+        place.innerHTML = html;
+        for (const [key, kept] of own) {
+          for (const node of place.querySelectorAll(`[data-own="${key}"]`)) node.innerHTML = kept;
+        }
+      }
+    }
   }
 
   // A chart that hears nothing new says so, and since when; a stream that is lost is told to the page.

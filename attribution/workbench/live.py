@@ -5,14 +5,27 @@ What does not move is sent once. What moves is written into its place, a message
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import streamlit as st
+from streamlit.dataframe_util import convert_anything_to_arrow_bytes as packed
 
 from attribution import charts, plotted
 from attribution.sheets import explanation
-from attribution.workbench import actions, analyse, because, bell, cards, integrity, matrix, panels, seat, transport
+from attribution.workbench import (
+    actions,
+    analyse,
+    because,
+    bell,
+    cards,
+    integrity,
+    matrix,
+    moving,
+    panels,
+    seat,
+    transport,
+)
 from attribution.workbench.event import View, view
 from attribution.workbench.head import READY
 from attribution.workbench.hero import begin, hero
@@ -102,7 +115,8 @@ def _shown(feed: Watch) -> None:
         (_lay_analyse if seat.depth() == "analyse" else _lay_operate)(places)
     if feed.simulated:
         places["proof"] = st.container(key="proof")
-    _moving(feed, places)
+    every = _every()
+    st.fragment(_moving, run_every=every)(feed, places, every)
     _slowly(feed, places)
     _explained(feed, places)
 
@@ -226,29 +240,39 @@ def _made(feed: Watch, now: Look, make: Callable[[Look], Made]) -> Made:
     return feed.once(f"{make.__module__}.{make.__qualname__}", now, lambda: make(now))
 
 
-@st.fragment(run_every=FAST)
-def _moving(feed: Watch, places: Places) -> None:
-    """Write what moves, all of it of one look."""
+def _every() -> float:
+    """Return how often what moves is written: seldom where the browser hears it, or has not yet said that it does not.
+
+    What is heard is put into its places by the chart's script, ten times a second.
+    """
+    deaf = st.session_state.get("velocity", {}).get("pushed") is False
+    return FAST if deaf or seat.seat() is not None else SLOW
+
+
+def _moving(feed: Watch, places: Places, every: float) -> None:
+    """Write what moves, all of it of one look; ``every`` is how often this is done."""
+    if every != _every():
+        st.rerun()
     bell.bell(feed)
     now = seat.seen(feed)
     past = seat.seat() is not None
+    parts = feed.parts(now)
+    place = (lambda _, html: html) if past else moving.place
     with places["top"]:
-        st.html(
-            _made(feed, now, panels.verdict_bar)
-            + panels.event_header(now, waiting=len(actions.waiting(now)), past=past)
-        )
+        event = panels.event_header(now, waiting=len(actions.waiting(now)), past=past)
+        st.html(place("verdict", parts["verdict"]) + place("event", event))
         again = now.state == "ENDED" and feed.simulated and not past
         if again and st.button("Run again with a new seed", type="primary"):
             st.query_params["seed"] = str(feed.view.seed + 1)
             st.rerun()
-    for name, html in _made(feed, now, cards.cards).items():
-        places[name].html(html)
+    for name in cards.NAMES:
+        places[name].html(place(name, parts[name]))
     with places["velocity"]:
         hero(feed, now, key="velocity")
-    soundness = panels.title("Stream_integrity", _made(feed, now, integrity.soundness))
-    places["head-integrity"].html(f'<div class="ec">{soundness}</div>')
-    places["integrity"].html(_made(feed, now, integrity.integrity))
-    places["log"].html(actions.log(feed, now))
+    places["head-integrity"].html(place("soundness", parts["soundness"]))
+    places["integrity"].html(place("integrity", parts["integrity"]))
+    lines = actions.log(feed, now)
+    places["log"].html(place("log", lines) if lines == parts["log"] else lines)
 
 
 @st.fragment(run_every=SLOW)
@@ -313,24 +337,27 @@ def _understanding(now: Look) -> str:
     return "\n".join(f"- {plain_markdown(sentence)}" for sentence in explanation(now.result))
 
 
-def chart(
-    spec: dict[str, Any], frames: Mapping[str, pd.DataFrame | list[dict[str, Any]]], *, key: str, alt: str = ""
-) -> None:
+def chart(spec: dict[str, Any], frames: Mapping[str, pd.DataFrame | bytes], *, key: str, alt: str = "") -> None:
     """Draw a constant specification with fresh data: no compiling, no flicker. ``alt`` says what it shows, in words.
 
     The words stand beside the chart, for those who hear it: inside the specification they would embed it anew.
     """
     count = st.session_state.get(f"drawn-{key}", 0) + 1
     st.session_state[f"drawn-{key}"] = count
-    spec = {**spec, "datasets": records({**frames, "key": plotted.KEY})}
+    spec = {**spec, "datasets": {**records(frames), **_key()}}
     st.vega_lite_chart(None, spec, theme=None, key=f"{key}-{mode()}-{count // EMBEDDED}")
     if alt:
         st.html(f'<p class="heard">{alt}</p>')
 
 
-def records(frames: Mapping[str, pd.DataFrame | list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
-    """Return the data sets of a chart as Vega reads them; what was written so before is taken as it is."""
-    return {name: rows if isinstance(rows, list) else plotted.records(rows) for name, rows in frames.items()}
+def records(frames: Mapping[str, pd.DataFrame | bytes]) -> dict[str, bytes]:
+    """Return the data sets of a chart as Arrow carries them; what was packed before is taken as it is."""
+    return {name: rows if isinstance(rows, bytes) else packed(plotted.records(rows)) for name, rows in frames.items()}
+
+
+@cache
+def _key() -> dict[str, bytes]:
+    return records({"key": plotted.KEY})
 
 
 def _path(feed: Watch, now: Look) -> None:
@@ -367,10 +394,11 @@ def _analysed(feed: Watch, now: Look, places: Places) -> None:
 
 def _amount(feed: Watch, now: Look) -> None:
     result = now.result
-    frames = {} if result is None else feed.once("amount", result, lambda: records(plotted.amount_frames(result)))
-    if result is None or now.row is None or not frames["amount"]:
+    drawn = {} if result is None else feed.once("amounts", result, lambda: plotted.amount_frames(result))
+    if result is None or now.row is None or drawn["amount"].empty:
         st.html(panels.lead(f"It begins with the airing: {now.why('incremental')}."))
         return
+    frames = feed.once("amount", result, lambda: records(drawn))
     chart(charts.amount_spec(mode()), frames, key="amount", alt=panels.amount_words(now))
 
 

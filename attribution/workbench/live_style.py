@@ -13,6 +13,7 @@ def sheet(mode: str) -> str:
 
 SHEET = """<style>
 body{color-scheme:MODE}
+[data-moves]{display:contents}
 .st-key-transport{align-items:center;gap:.5rem 1rem;min-height:2.5rem}
 .st-key-transport .stButton button,.st-key-transport [data-testid=stPopoverButton]{min-height:1.9rem;
  padding:.1rem .75rem}

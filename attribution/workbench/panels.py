@@ -85,7 +85,7 @@ def event_header(look: Look, *, waiting: int = 0, past: bool = False) -> str:
         f"<span>LIVE_ENGINE v{__version__}</span></h1>"
         "<div "
         f'class="status"><span>{state}</span><span>{_sync(look.metrics)}</span><span>{_clock(look.clock_sd)}</span>'
-        f"<span>{model}</span><span>{locked} · {calls}</span>"
+        f'<span>{model}</span><span data-own="calls">{locked} · {calls}</span>'
         f"<span><b>{look.now:%H:%M:%S}</b> UTC</span></div></header>"
     )
 

@@ -57,7 +57,7 @@ def drawing(look: Look) -> dict[str, Any]:
 
 
 def changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
-    """Return the parts of a drawing that differ from the one before; of the line only its new end.
+    """Return the parts of a drawing that differ from the one before; of the line only its new end, of panels those.
 
     Whoever draws forgets the points of its line from the first of the new end on, and those that left the chart.
 
@@ -70,6 +70,8 @@ def changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
     if before["zero"] != after["zero"]:
         return after
     found = {name: value for name, value in after.items() if name != "line" and value != before[name]}
+    if "panels" in found:
+        found["panels"] = {name: html for name, html in after["panels"].items() if html != before["panels"].get(name)}
     if after["line"] != before["line"]:
         first = _first(before["line"], after["line"])
         found["line"] = {name: values[first:] for name, values in after["line"].items()}

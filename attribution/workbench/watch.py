@@ -20,7 +20,7 @@ from attribution.stream.feeds import no_table
 from attribution.stream.lags import Timed
 from attribution.stream.notices import LogEntry
 from attribution.stream.vault import Vault
-from attribution.workbench import strokes
+from attribution.workbench import moving, strokes
 from attribution.workbench.analyst import Question, analyst
 from attribution.workbench.look import Answer, Look, Past, Revealed, look
 from attribution.workbench.pulse import Pulse
@@ -134,6 +134,10 @@ class Watch:
         shown = self.look()
         return self.once("velocity", shown, lambda: strokes.drawing(shown))
 
+    def parts(self, shown: Look) -> dict[str, str]:
+        """Return what moves of a look, as HTML by place."""
+        return self.once("parts", shown, lambda: moving.parts(shown))
+
     def lock_plan(self) -> planning.Plan:
         """Lock settings and schedule as they stand; what is analysed later is held against it.
 
@@ -197,9 +201,9 @@ class Watch:
             now = time.monotonic()
             if self._shown is None or now - self._shown_at >= age_s:
                 settings, lags = self.view.settings, self._feed.lags()
-                self._shown = look(self._source.event, settings, self.snapshot(), self.answer, lags)
-                self._shown_at = now
-                self.tape.keep(self._shown)
+                made = look(self._source.event, settings, self.snapshot(), self.answer, lags)
+                self.tape.keep(made)  # first: who stops time at what is shown must find it there
+                self._shown, self._shown_at = made, now
             return self._shown
 
     def _loop(self) -> None:
@@ -227,7 +231,8 @@ class Watch:
                 told = self.answer
                 self._make(APART_S)
             if self.pulse.readers:
-                drawing = self.drawing()
+                shown = self.look()
+                drawing = self.once("pushed", shown, lambda s=shown: {**strokes.drawing(s), "panels": self.parts(s)})
                 at = drawing["at"] if engine is None else engine.moment.value // 1_000_000
                 self.pulse.strike(drawing, {"at": at})
 

@@ -262,13 +262,46 @@ def test_the_velocity_chart_is_pushed_and_stands_still_in_the_past(live, page):
     quiet(page)
 
 
-def test_without_the_push_the_chart_moves_with_its_page(live, page):
+CLOCK = "[...document.querySelectorAll('.event .status b')].pop().innerText"
+
+
+def test_what_moves_around_the_chart_is_pushed_with_it(live, page):
+    deaf = []
+
+    def between(line):
+        server = line.connect_to_server()
+        line.on_message(server.send)
+        server.on_message(lambda message: None if deaf else line.send(message))
+
+    page.route_web_socket("**/_stcore/stream", between)
+    page.goto(live)
+    page.wait_for_function("document.querySelector('.velocity')?.dataset.beat > 0")
+    page.locator(".protocol").wait_for()
+    deaf.append("the page itself gets nothing more")
+    page.evaluate("document.querySelectorAll('[data-moves]').forEach((place) => { place.innerHTML = ''; })")
+    for _ in range(2):
+        page.wait_for_function("document.querySelector('.event .status b')")
+        page.wait_for_function(f"before => {CLOCK} !== before", arg=page.evaluate(CLOCK))
+    page.locator("[data-moves=log], .integrity").first.wait_for(state="attached")
+    quiet(page)
+
+
+STEPS = """() => {
+  const at = Number(document.querySelector(".velocity").dataset.at), step = at - (window.before ?? at);
+  window.before = at;
+  return step > 0 && step < 4000;
+}"""
+"""Whether the chart has moved on by less than four seconds of the event: oftener than what is only read."""
+
+
+def test_without_the_push_the_chart_moves_with_its_page_every_second(live, page):
     page.route("**/live/beat/**", lambda route: route.fulfill(status=404))
     page.goto(live)
     chart = page.locator(".velocity[data-painted]")
     chart.wait_for()
     before = chart.get_attribute("data-at")
     page.wait_for_function("at => document.querySelector('.velocity').dataset.at > at", arg=before)
+    page.wait_for_function(STEPS)
     assert chart.get_attribute("data-beat") is None
     page.heard["errors"] = [said for said in page.heard["errors"] if "404" not in said]
     quiet(page)

@@ -9,7 +9,7 @@ import pytest
 from starlette.requests import Request
 
 import attribution as at
-from attribution.workbench import first, routes, strokes, watch
+from attribution.workbench import first, moving, routes, strokes, watch
 from attribution.workbench.event import view
 from attribution.workbench.look import Answer, look
 from attribution.workbench.pulse import Pulse
@@ -28,6 +28,9 @@ class Stands:
 
     def drawing(self):
         return strokes.drawing(self.shown)
+
+    def parts(self, shown):
+        return moving.parts(shown)
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from starlette.applications import Starlette
 
 import attribution as at
 from attribution import plotted
-from attribution.workbench import cards, pulse, strokes, watch
+from attribution.stream.notices import LogEntry
+from attribution.workbench import cards, moving, pulse, strokes, watch
 from attribution.workbench.look import Answer, Look, look
 from attribution.workbench.paths import beat as address
 from attribution.workbench.pulse import PULSES, Pulse
@@ -77,6 +78,22 @@ def test_a_reader_gets_the_whole_chart_then_only_what_changed():
     assert found[0][2]["line"]["t"] == [0]
     assert found[2][2]["line"] == {"t": [2], "each": [2.0], "mean": [1.0]}
     assert "span" not in found[2][2]
+
+
+def test_of_what_moves_around_the_chart_those_that_changed_are_told():
+    before, after = drawn(3, panels={"verdict": "a", "log": "b"}), drawn(4, panels={"verdict": "a", "log": "c"})
+    assert strokes.changes(before, after)["panels"] == {"log": "c"}
+    assert "panels" not in strokes.changes(before, drawn(4, panels=before["panels"]))
+
+
+def test_what_is_pushed_around_the_chart_is_the_pages_own_and_text_where_a_feed_typed_it(shown):
+    event = replace(shown.event, title=HOSTILE, advertiser=HOSTILE)
+    verdict = replace(shown.verdict, sentence=HOSTILE)
+    told_ = [LogEntry(shown.now, kind, HOSTILE) for kind in ("ALERT", "MODEL_UPDATE")]
+    found = moving.parts(replace(shown, event=event, verdict=verdict, log=told_))
+    assert set(found) == {"verdict", "event", *cards.NAMES, "soundness", "integrity", "log", "decision"}
+    assert "&lt;img" in found["verdict"]
+    assert not [name for name, html in found.items() if "<img" in html]
 
 
 def test_a_slow_reader_finds_the_newest_whole_and_nothing_waits_for_it():
