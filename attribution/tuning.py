@@ -47,7 +47,6 @@ and tables, which are small."""
 DECIDING = ("alpha", "smallest_lift", "value", "margin", "channel_concentration", "device_concentration", "placebos")
 """Choices that no fit depends on: they decide what is said about it."""
 
-
 OUTSIDE = ("lift_sd", "dispersion")
 """Numbers of priors that no design depends on."""
 
@@ -57,7 +56,6 @@ NUMBERS = (*OUTSIDE, "clock_sd", "response_peak_logsd")
 RESPONSE = (*NUMBERS, "kernel", "response_peak", "stream_delay")
 """Choices about the response alone: a fit that differs in these is climbed to from the one before, and ends within the
 tolerance of a climb; any other begins anew, and ends where :func:`attribution.analyze` ends."""
-
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
@@ -279,13 +277,10 @@ class Tuner:
         if members is None:
             return None
         plain = core.replace(**{name: getattr(Settings(), name) for name in OUTSIDE})
-        design = self._remember(
-            ("design", plain, a),
-            lambda: designs.build(
-                self.counts, self.airings, core, members=members, others=np.setdiff1d(started, members),
-                masked=self.masked, **self.feeds,
-            ),
-        )  # fmt: skip
+        design = self._remember(("design", plain, a), lambda: designs.build(
+            self.counts, self.airings, core, members=members, others=np.setdiff1d(started, members),
+            masked=self.masked, **self.feeds,
+        ))  # fmt: skip
         if design is None:
             return None
         near = self._near(core, a, RESPONSE)

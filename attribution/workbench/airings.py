@@ -18,7 +18,7 @@ from attribution.sentences import number
 from attribution.tables import count_of
 from attribution.workbench import bench, panels, tune_bar, tune_panels
 from attribution.workbench.evidence_style import SHEET
-from attribution.workbench.live import chart
+from attribution.workbench.live_charts import chart
 from attribution.workbench.shell import mode
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ from attribution.workbench import integrity
 
 if TYPE_CHECKING:
     from attribution.workbench.look import Look
-    from attribution.workbench.watch import Watch
 
 SOUND, DESKTOP = "bell-sound", "bell-desktop"
 
@@ -26,9 +25,9 @@ def switches() -> None:
     st.html('<p class="ec said refused">This browser does not allow notifications here.</p>')
 
 
-def bell(feed: Watch) -> None:
+def bell(look: Look) -> None:
     """Tell the browser the latest decision, and whether this session wants to hear of it; in a fragment that moves."""
-    st.html(told(feed.look(), sound=bool(st.session_state.get(SOUND)), desktop=bool(st.session_state.get(DESKTOP))))
+    st.html(told(look, sound=bool(st.session_state.get(SOUND)), desktop=bool(st.session_state.get(DESKTOP))))
 
 
 def told(look: Look, *, sound: bool, desktop: bool) -> str:

@@ -15,7 +15,7 @@ from attribution.sentences import duration
 from attribution.verdict import CLAIMS
 from attribution.workbench import bench, panels, tune_panels
 from attribution.workbench.evidence_style import SHEET
-from attribution.workbench.live import chart
+from attribution.workbench.live_charts import chart
 from attribution.workbench.shell import mode
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from attribution.sheets import reason
 from attribution.workbench import bench, panels, tune_panels
 from attribution.workbench import evidence_panels as written
 from attribution.workbench.evidence_style import SHEET
-from attribution.workbench.live import chart
+from attribution.workbench.live_charts import chart
 from attribution.workbench.shell import mode
 
 if TYPE_CHECKING:

@@ -5,13 +5,11 @@ What does not move is sent once. What moves is written into its place, a message
 
 from __future__ import annotations
 
-from functools import cache, partial
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import streamlit as st
-from streamlit.dataframe_util import convert_anything_to_arrow_bytes as packed
 
-from attribution import charts, plotted
 from attribution.sheets import explanation
 from attribution.workbench import (
     actions,
@@ -20,6 +18,7 @@ from attribution.workbench import (
     bell,
     cards,
     integrity,
+    live_charts,
     matrix,
     moving,
     panels,
@@ -35,9 +34,8 @@ from attribution.workbench.shell import mode, plain_markdown
 from attribution.workbench.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-    import pandas as pd
     from streamlit.delta_generator import DeltaGenerator
     from streamlit.elements.lib.mutable_popover_container import PopoverContainer
 
@@ -49,9 +47,6 @@ Places: TypeAlias = "dict[str, DeltaGenerator]"
 SHARES = {"channel": "Channel distribution", "device": "Device composition"}
 FAST, SLOW = 1.0, 5.0
 """Seconds between refreshes of what moves, and of what is read."""
-EMBEDDED = 600
-"""Vega keeps some memory at each of its updates: after so many the chart is embedded anew."""
-
 
 WATCHED = "live-watched"
 """Holds, for a session, the view that it looked at last."""
@@ -253,7 +248,7 @@ def _moving(feed: Watch, places: Places, every: float) -> None:
     """Write what moves, all of it of one look; ``every`` is how often this is done."""
     if every != _every():
         st.rerun()
-    bell.bell(feed)
+    bell.bell(feed.look())
     now = seat.seen(feed)
     past = seat.seat() is not None
     parts = feed.parts(now)
@@ -287,7 +282,7 @@ def _slowly(feed: Watch, places: Places) -> None:
     title = panels.title("mSPRT convergence", f"1/α = {1 / now.settings.alpha:g}")
     places["head-path"].html(f'<div class="ec">{title}</div>')
     with places["path"]:
-        _path(feed, now)
+        live_charts.path(feed, now)
     for dimension in SHARES:
         places[dimension].html(feed.once(dimension, now, partial(matrix.shares, now, dimension)))
     places["deployment"].html(_made(feed, now, integrity.deployment))
@@ -337,39 +332,6 @@ def _understanding(now: Look) -> str:
     return "\n".join(f"- {plain_markdown(sentence)}" for sentence in explanation(now.result))
 
 
-def chart(spec: dict[str, Any], frames: Mapping[str, pd.DataFrame | bytes], *, key: str, alt: str = "") -> None:
-    """Draw a constant specification with fresh data: no compiling, no flicker. ``alt`` says what it shows, in words.
-
-    The words stand beside the chart, for those who hear it: inside the specification they would embed it anew.
-    """
-    count = st.session_state.get(f"drawn-{key}", 0) + 1
-    st.session_state[f"drawn-{key}"] = count
-    spec = {**spec, "datasets": {**records(frames), **_key()}}
-    st.vega_lite_chart(None, spec, theme=None, key=f"{key}-{mode()}-{count // EMBEDDED}")
-    if alt:
-        st.html(f'<p class="heard">{alt}</p>')
-
-
-def records(frames: Mapping[str, pd.DataFrame | bytes]) -> dict[str, bytes]:
-    """Return the data sets of a chart as Arrow carries them; what was packed before is taken as it is."""
-    return {name: rows if isinstance(rows, bytes) else packed(plotted.records(rows)) for name, rows in frames.items()}
-
-
-@cache
-def _key() -> dict[str, bytes]:
-    return records({"key": plotted.KEY})
-
-
-def _path(feed: Watch, now: Look) -> None:
-    result = now.result
-    if result is None or now.row is None:
-        st.html(panels.lead(f"The path of the e-value begins with the airing: {now.why('e_value')}."))
-        return
-    frames = feed.once("path", result, lambda: records(plotted.evidence_frames(result)))
-    chart(charts.evidence_spec(mode()), frames, key="path", alt=panels.path_words(now))
-    st.html(panels.path_note(now))
-
-
 def _plan(feed: Watch, now: Look) -> None:
     waiting = actions.waiting(now)
     title = panels.title("Plan and alerts", f"{len(waiting)} alert{'s' * (len(waiting) != 1)}")
@@ -387,39 +349,20 @@ def _analysed(feed: Watch, now: Look, places: Places) -> None:
     for name, html in written.items():
         places[name].html(f"<div>{html}</div>")  # there is nothing to write before the first answer
     with places["amount"]:
-        _amount(feed, now)
+        live_charts.amount(feed, now)
     with places["response"]:
-        _response(feed, now)
-
-
-def _amount(feed: Watch, now: Look) -> None:
-    result = now.result
-    drawn = {} if result is None else feed.once("amounts", result, lambda: plotted.amount_frames(result))
-    if result is None or now.row is None or drawn["amount"].empty:
-        st.html(panels.lead(f"It begins with the airing: {now.why('incremental')}."))
-        return
-    frames = feed.once("amount", result, lambda: records(drawn))
-    chart(charts.amount_spec(mode()), frames, key="amount", alt=panels.amount_words(now))
-
-
-def _response(feed: Watch, now: Look) -> None:
-    result, row = now.result, now.row
-    if result is None or row is None or result.kernel.empty:
-        st.html(panels.lead(f"It begins with the airing: {now.why('response_peak')}."))
-        return
-    frames = feed.once("response", result, lambda: records(plotted.response_frames(result, str(row["airing"]))))
-    chart(charts.response_spec(mode()), frames, key="response", alt=panels.response_words(now))
+        live_charts.response(feed, now)
 
 
 @st.fragment(run_every=FAST)
 def _present(feed: Watch) -> None:
-    bell.bell(feed)
+    bell.bell(feed.look())
     now, number = seat.seen(feed), seat.screen()
     st.html(panels.verdict_bar(now))
     with st.container(key="story"):
         st.html(analyse.screen(now, number))
         if number == len(analyse.STORY) - 2 and now.result is not None and now.row is not None:
-            _path(feed, now)
+            live_charts.path(feed, now)
         elif number < len(analyse.STORY) - 1:
             hero(feed, now, key="story-velocity", figures=False)
         else:

@@ -17,7 +17,7 @@ from attribution.sentences import duration, number
 from attribution.settings import Settings
 from attribution.workbench import bench, panels
 from attribution.workbench.evidence_style import SHEET
-from attribution.workbench.live import chart
+from attribution.workbench.live_charts import chart
 from attribution.workbench.roles import barred
 from attribution.workbench.shell import mode
 from attribution.workbench.tune_more import PLAN

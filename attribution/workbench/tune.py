@@ -15,7 +15,7 @@ from attribution.moves import NAMES, differing, preset_of
 from attribution.settings import Settings
 from attribution.tuning import DECIDING
 from attribution.workbench import panels, tune_controls, tune_more, tune_panels, tune_run
-from attribution.workbench.live import chart
+from attribution.workbench.live_charts import chart
 from attribution.workbench.shell import mode
 from attribution.workbench.tune_bar import asked, source
 from attribution.workbench.tune_checker import Checker
