@@ -15,7 +15,7 @@ from scipy.optimize import brentq
 from scipy.special import logsumexp, ndtr
 
 from attribution.model import layout as layouts
-from attribution.model.climb import climb, climb_and_read
+from attribution.model.climb import climb
 from attribution.model.history import Noise, learn
 from attribution.model.linear import Bank, Mode, consider
 
@@ -155,7 +155,7 @@ def fit(design: Design, settings: Settings, *, noise: Noise | None = None, start
     found: list[_Around] = []
     modes: list[Mode] = []
     leads: list[tuple[Mode, float]] = []
-    climbs = _Climbs(design, anchors, settings.lift_sd, start.reached if start else {}, {}, {})
+    climbs = _Climbs(design, anchors, settings.lift_sd, start.reached if start else {}, {})
     for stratum, (share, own) in enumerate(strata):
         leads = _leads(climbs, stratum, own, chosen, leads)
         block: list[_Around] = []
@@ -171,7 +171,7 @@ def fit(design: Design, settings: Settings, *, noise: Noise | None = None, start
                     at = mode
                     modes.append(mode)
                     best = max(best, mode.evidence)
-                    bank, kernels = climbs.bank(stratum, position, mode), np.flatnonzero(nearest == position)
+                    bank, kernels = consider(design, mode), np.flatnonzero(nearest == position)
                     block.append(_around(design, mode, bank, len(modes) - 1, kernels, log_prior))
                     if mode.evidence < best - ASLEEP - np.log(max(world.weight, 1e-9)):
                         break
@@ -192,8 +192,6 @@ class _Climbs(NamedTuple):
     earlier: dict[tuple, Mode]
     reached: dict[tuple, Mode]
     """The best mode of each stratum, world, anchor and lead, also of those that were left out."""
-    read: dict[tuple, Bank]
-    """What was read off the last step of the climbs that began at an earlier fit."""
 
     def to(
         self,
@@ -209,13 +207,7 @@ class _Climbs(NamedTuple):
         name = (stratum, world.name, position, lead)
         kernel, fixed = self.anchors[position], {"lift_sd": self.lift_sd, "lead": lead}
         if name in self.earlier:
-            found = climb_and_read(
-                self.design, noise, world, kernel, np.arange(len(self.design.onset)), start=self.earlier[name],
-                tolerance=WARM, **fixed,
-            )  # fmt: skip
-            mode = None if found is None else found[0]
-            if found is not None:
-                self.read[name] = found[1]
+            mode = climb(self.design, noise, world, kernel, start=self.earlier[name], tolerance=WARM, **fixed)
         elif start is not None:
             mode = climb(self.design, noise, world, kernel, start=start, **fixed)
         else:  # a climb may end beside the best mode: begin without a surge as well (methods, 2.1)
@@ -225,11 +217,6 @@ class _Climbs(NamedTuple):
         if mode is not None:
             self.reached[name] = mode
         return mode
-
-    def bank(self, stratum: int, position: int, mode: Mode) -> Bank:
-        """Return every kernel of the bank at a mode."""
-        name = (stratum, mode.world.name, position, mode.layout.lead)
-        return self.read[name] if name in self.read else consider(self.design, mode)
 
 
 def _mixture(design: Design, noise: Noise, modes: list[Mode], found: list[_Around], reached: dict[tuple, Mode]) -> Fit:
