@@ -116,6 +116,24 @@ def between(low: float, high: float, kind: str) -> str:
     return f"{figure(low, kind, (low, high))} to {figure(high, kind, (low, high))}"
 
 
+LAGS = ((10_000.0, 1.0, "ms"), (600_000.0, 1e3, "s"), (7.2e6, 6e4, "min"), (1.728e8, 3.6e6, "h"))
+"""Below so many ms: ms in a unit, the unit."""
+
+
+def lag(*ms: float) -> str:
+    """Write lags given in ms, all in the unit of the longest; a dash where one is unknown.
+
+    Examples
+    --------
+    >>> lag(50.2, 94.6), lag(12_000.0), lag(2.5e10, 2.6e10), lag(float("nan"))
+    ('50 / 95 ms', '12 s', '289 / 301 days', '—')
+    """
+    if not all(map(math.isfinite, ms)):
+        return "—"
+    size, unit = next(((size, unit) for end, size, unit in LAGS if max(ms) < end), (8.64e7, "days"))
+    return f"{' / '.join(f'{value / size:,.0f}' for value in ms)} {unit}"
+
+
 def _ends(row: Any, name: str) -> Ends | None:
     if f"{name}_lower" not in row:
         return None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 
-from attribution.figures import figure
+from attribution.figures import figure, lag
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -191,7 +191,7 @@ def _drilled(row: dict) -> Drilled:
 def _ms(value: float) -> str:
     if not isfinite(value) or value == 0:
         return DASH if value else "0 ms"
-    return f"{value:,.0f} ms" if value >= 10 else f"{value:.1f} ms" if value >= 0.095 else f"{value:.2f} ms"
+    return lag(value) if value >= 10 else f"{value:.1f} ms" if value >= 0.095 else f"{value:.2f} ms"
 
 
 def _within(p99_ms: float) -> str:

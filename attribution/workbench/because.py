@@ -6,7 +6,7 @@ import math
 from html import escape
 from typing import TYPE_CHECKING, NamedTuple
 
-from attribution.figures import estimate, figure, interval
+from attribution.figures import estimate, figure, interval, lag
 from attribution.health import worst
 from attribution.moves import shown
 from attribution.stream.lags import GOOD_MS, OPTIMAL_MS
@@ -245,10 +245,10 @@ PROTOCOL = {
 
 def protocol(look: Look) -> str:
     """Write the four texts, true to what runs."""
-    lag = look.metrics.latency_p50_ms
+    late = look.metrics.latency_p50_ms
     filled = {
         "peak": f"{shown('response_peak', look.settings.response_peak)} after delivery",
-        "lag": f"{lag:,.0f} ms" if math.isfinite(lag) else "some milliseconds",
+        "lag": lag(late) if math.isfinite(late) else "some milliseconds",
     }
     return (
         '<div class="ec protocol">'

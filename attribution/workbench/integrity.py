@@ -7,7 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING, NamedTuple
 
 from attribution import __version__
-from attribution.figures import between, html_table
+from attribution.figures import between, html_table, lag
 from attribution.workbench.panels import DASH, clock, short
 
 if TYPE_CHECKING:
@@ -103,11 +103,11 @@ def integrity(look: Look) -> str:
     busy = metrics.load if math.isfinite(metrics.load) else 0.0
     cells = [
         ("System load", _percent(metrics.load, 0), "engine busy, last 10 s"),
-        ("Latency", _pair(metrics.latency_p50_ms, metrics.latency_p99_ms), "p50 / p99 to the count"),
+        ("Latency", lag(metrics.latency_p50_ms, metrics.latency_p99_ms), "p50 / p99 to the count"),
         ("Accuracy", _percent(metrics.accuracy, 3), "counted exactly once"),
         ("Uptime", _percent(look.heard, 2), f"heard, of {clock(metrics.uptime_s)}"),
         ("Cluster sync", f"{synced / PARTITIONS:.0%}", f"{synced} of {PARTITIONS} partition{'s' * (PARTITIONS != 1)}"),
-        ("Buffer depth", f"{metrics.buffer_ms:,.0f} ms", f"{metrics.buffer_events:,} events"),
+        ("Buffer depth", lag(metrics.buffer_ms), f"{metrics.buffer_events:,} events"),
     ]
     body = "".join(
         f'<div role="group" aria-label="{name}"><div class="cap">{name}</div><div class="value">{value}</div>'
@@ -174,8 +174,8 @@ def deployment(look: Look) -> str:
     rows = [
         (
             escape(str(row["region"])),
-            f"{row['lag_ms']:,.0f} ms" if math.isfinite(row["lag_ms"]) else DASH,
-            f"{row['lag_p95_ms']:,.0f} ms" if math.isfinite(row["lag_p95_ms"]) else DASH,
+            lag(row["lag_ms"]),
+            lag(row["lag_p95_ms"]),
             escape(row["lag_state"] or "not measured"),
         )
         for row in look.regions.to_dict("records")
@@ -192,7 +192,3 @@ def deployment(look: Look) -> str:
 
 def _percent(share: float, digits: int) -> str:
     return f"{share:.{digits}%}" if math.isfinite(share) else DASH
-
-
-def _pair(first: float, second: float) -> str:
-    return f"{first:,.0f} / {second:,.0f} ms" if math.isfinite(first + second) else DASH

@@ -7,7 +7,7 @@ from functools import cache
 from html import escape
 from typing import TYPE_CHECKING
 
-from attribution.figures import estimate, figure, html_table, interval
+from attribution.figures import estimate, figure, html_table, interval, lag
 from attribution.places import NORTH, SOURCE, SOUTH, STEP, land, place
 from attribution.stream.lags import GOOD_MS, OPTIMAL_MS
 from attribution.theme import palette
@@ -98,7 +98,7 @@ def _name(look: Look) -> str:
 def _region(row: dict) -> list[str]:
     """Write the cells of a region."""
     sign, colour = LAG_STATES.get(row["lag_state"], ("", "muted"))
-    lag = f"{row['lag_ms']:,.0f} ms<small class='{colour}'>{sign} {row['lag_state']}</small>"
+    late = f"{lag(row['lag_ms'])}<small class='{colour}'>{sign} {row['lag_state']}</small>"
     if not row["exposed"]:
         added = lift = "0<small>saw no ad</small>"
     else:
@@ -110,7 +110,7 @@ def _region(row: dict) -> list[str]:
         _share(row["traffic"]),
         added if math.isfinite(row["incremental"]) else DASH,
         lift if math.isfinite(row["lift"]) else DASH,
-        lag if math.isfinite(row["lag_ms"]) else DASH,
+        late if math.isfinite(row["lag_ms"]) else DASH,
     ]
 
 

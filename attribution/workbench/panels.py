@@ -7,7 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from attribution import __version__
-from attribution.figures import between, estimate, figure, interval
+from attribution.figures import between, estimate, figure, interval, lag
 from attribution.plotted import SMOOTHED_S
 from attribution.sheets import mark
 from attribution.verdict import CLAIMS, RUNGS
@@ -85,7 +85,7 @@ def event_header(look: Look, *, waiting: int = 0, past: bool = False) -> str:
         f"<span>LIVE_ENGINE v{__version__}</span></h1>"
         "<div "
         f'class="status"><span>{state}</span><span>{_sync(look.metrics)}</span><span>{_clock(look.clock_sd)}</span>'
-        f'<span>{model}</span><span data-own="calls">{locked} · {calls}</span>'
+        f'<span>{model}</span><span>{locked} · <span data-own="calls">{calls}</span></span>'
         f"<span><b>{look.now:%H:%M:%S}</b> UTC</span></div></header>"
     )
 
@@ -109,8 +109,8 @@ def _state(state: str) -> str:
 def _sync(metrics: Metrics) -> str:
     if not math.isfinite(metrics.latency_p50_ms):
         return f'STREAM_SYNC <b title="no event has arrived yet">{DASH}</b>'
-    lag = f"{metrics.latency_p50_ms:,.0f} / {metrics.latency_p95_ms:,.0f} ms"
-    return f'STREAM_SYNC <b title="from an event to its count, median / 95th percentile of the last 10 s">{lag}</b>'
+    told = lag(metrics.latency_p50_ms, metrics.latency_p95_ms)
+    return f'STREAM_SYNC <b title="from an event to its count, median / 95th percentile of the last 10 s">{told}</b>'
 
 
 def chart_key(*, smoothed: bool = True) -> str:
