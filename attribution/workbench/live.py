@@ -65,6 +65,7 @@ def opened() -> Watch:
         feed = watch(wanted)
     except ValueError as error:
         st.error(str(error))
+        st.page_link("app.py", label="Open the usual event")
         st.stop()
     if feed.forgotten:
         watch.clear(wanted)
