@@ -115,7 +115,7 @@ calibrate-dense: env  ## dense schedules on simulated weeks and real minutes (re
 calibrate-posterior: env  ## fast fit against full posterior, and its simulation-based calibration (resumable; MINUTES=30)
 	@$(ONE_THREAD) PYTHONPATH=.:tests "$(PY)" -m calibrate.agreement $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
 	@$(ONE_THREAD) PYTHONPATH=.:tests "$(PY)" -m calibrate.sbc $(if $(MINUTES),--minutes $(MINUTES))
-	@$(ONE_THREAD) PYTHONPATH=.:tests PLANT=prior "$(PY)" -m calibrate.sbc $(if $(MINUTES),--minutes $(MINUTES))
+	@$(ONE_THREAD) PYTHONPATH=.:tests PLANT=wandering "$(PY)" -m calibrate.sbc $(if $(MINUTES),--minutes $(MINUTES))
 
 drill: env  ## nodes under faults, held to the truth cell by cell (RUNS=100 FIRST=0 KILLS=20; NODES=nats, nats3 or kafka)
 	@$(ONE_THREAD) PYTHONPATH=.:tests "$(PY)" -m faults.drill --nodes $(or $(NODES),embedded) --runs $(or $(RUNS),10) --first $(or $(FIRST),0) --kills $(or $(KILLS),20)

