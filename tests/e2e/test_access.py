@@ -38,6 +38,7 @@ def page(browser, dress):
 def opened(page, address: str, shown: str = ".verdict") -> None:
     page.goto(address)
     page.locator(shown, has_not_text=re.compile("analysing", re.IGNORECASE)).first.wait_for(timeout=PATIENT)
+    page.locator("iframe.first").wait_for(state="detached")
 
 
 def test_the_keyboard_goes_through_the_story_and_back(still, page):
