@@ -2,7 +2,7 @@
 
 Where prior, likelihood and sampler belong together, the rank of what was drawn among the posterior's draws is uniform
 (Talts et al. 2018). Draws come from the model as PyMC writes it, the sampler works on the density written by hand: an
-error in either shows. `PLANT=wandering` doubles the sd of every path for the sampler alone, and must be caught;
+error in either shows. `PLANT=wandering` halves the sd of every path for the sampler alone, and must be caught;
 `PLANT=lag` doubles that of the lag's mode, which the counts tell by themselves: it is hardly seen.
 
 Resumable; at the end `data/calibration/sbc.csv` holds the counts of the ranks with a chi-square test and the largest
@@ -58,7 +58,7 @@ LEVEL_SD = 0.1
 """Prior sd of the log levels here: the model's own, 10, would draw counts that no event has."""
 
 WHITENING = posterior.WHITENING
-PLANTS = {"": "as it is", "wandering": "paths' sd doubled for the sampler", "lag": "lag's sd doubled for the sampler"}
+PLANTS = {"": "as it is", "wandering": "paths' sd halved for the sampler", "lag": "lag's sd doubled for the sampler"}
 QUANTITIES = ("incremental", "lag", "surge", "share")
 
 
@@ -110,7 +110,7 @@ def refitted(counts: np.ndarray, posts: np.ndarray, *, plant: str) -> Problem:
     if plant == "lag":
         data = data | {"lag_sd": 2.0 * data["lag_sd"]}
     if plant == "wandering":
-        data = data | {"path_rate": data["path_rate"] / 2.0}
+        data = data | {"path_rate": 2.0 * data["path_rate"]}
     return replace(base, data=data)
 
 
