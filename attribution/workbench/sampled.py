@@ -60,7 +60,11 @@ def ranks_html(table: pd.DataFrame) -> str:
         state = ("caught" if rejected else "not moved") if planted else ("▲ rejected" if rejected else "uniform")
         rows.append(
             (
-                named(row["quantity"], f"{row['replicates']} replicates", f"an error planted: {row['plant']}" if planted else ""),
+                named(
+                    row["quantity"],
+                    f"{row['replicates']} replicates",
+                    f"an error planted: {row['plant']}" if planted else "",
+                ),
                 number(row["p"], ".2g"),
                 f"{number(row['gap'], '.3f')} of {number(row['band'], '.3f')}",
                 _marked(state, rejected and not planted),
