@@ -120,8 +120,8 @@ def rush(y: np.ndarray, out: np.ndarray, *, near: int = 60) -> np.ndarray:
 def fading(out: np.ndarray, width: np.ndarray) -> np.ndarray:
     """Find what comes just before an outage: a service that is about to fail already counts less; it is no effect.
 
-    As long as the outage was, and at most :data:`FADE_S`: in the twenty seconds before 130 outages of NASA's log (July
-    1995, Internet Traffic Archive) the counts are down to 70% of their level.
+    As long as the outage was, and at most :data:`FADE_S`; what it does to false claims at real outages is a line of
+    ``data/calibration/real.csv``.
 
     Parameters
     ----------

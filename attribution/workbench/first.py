@@ -115,7 +115,7 @@ def document(feed: Watch) -> str:
     )
     parts = feed.parts(now)
     telemetry = panels.title("Telemetry_stream", "state changes")
-    data = {"address": paths.beat(feed.pulse.token), "drawing": feed.drawing(), "figures": True}
+    data = {"address": paths.beat(feed.pulse.token), "drawing": feed.drawing(now), "figures": True}
     return PAGE.format(
         style=style() + sheet("inherit") + STYLE,
         title=f"{escape(now.event.title)} · Event Command",

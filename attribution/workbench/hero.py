@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from attribution.workbench import paths, seat, strokes
+from attribution.workbench import paths, seat
 from attribution.workbench.panels import chart_key
 
 if TYPE_CHECKING:
@@ -53,11 +53,7 @@ def hero(feed: Watch, now: Look, *, key: str, figures: bool = True) -> None:
     live = seat.seat() is None
     whole, heard = st.session_state.pop(WHOLE, False), bool(st.session_state.get(key, {}).get("pushed"))
     drawn: dict[str, Any] | None = None
-    if not live:
-        drawn = feed.once("velocity", now, lambda: strokes.drawing(now))
-    elif whole or not heard:
-        drawn = feed.drawing()
-    if drawn is not None:
-        drawn = {**drawn, "taken": round(time.time() * 1000, 1)}
+    if whole or not heard or not live:
+        drawn = {**feed.drawing(now), "taken": round(time.time() * 1000, 1)}
     data = {"address": paths.beat(feed.pulse.token) if live else "", "drawing": drawn, "figures": figures}
     CHART(data=data, key=key, on_pushed_change=lambda: None)

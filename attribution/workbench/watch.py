@@ -129,9 +129,8 @@ class Watch:
                 self._held.pop(next(iter(self._held)), None)
         return held[1]
 
-    def drawing(self) -> dict[str, Any]:
-        """Return what the velocity chart draws of the look that is shown now; the same object while it is the same."""
-        shown = self.look()
+    def drawing(self, shown: Look) -> dict[str, Any]:
+        """Return what the velocity chart draws of a look."""
         return self.once("velocity", shown, lambda: strokes.drawing(shown))
 
     def parts(self, shown: Look) -> dict[str, str]:
@@ -232,7 +231,7 @@ class Watch:
                 self._make(APART_S)
             if self.pulse.readers:
                 shown = self.look()
-                drawing = self.once("pushed", shown, lambda s=shown: {**strokes.drawing(s), "panels": self.parts(s)})
+                drawing = self.once("pushed", shown, lambda s=shown: {**self.drawing(s), "panels": self.parts(s)})
                 at = drawing["at"] if engine is None else engine.moment.value // 1_000_000
                 self.pulse.strike(drawing, {"at": at})
 

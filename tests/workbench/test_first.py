@@ -26,8 +26,8 @@ class Stands:
     def look(self):
         return self.shown
 
-    def drawing(self):
-        return strokes.drawing(self.shown)
+    def drawing(self, shown):
+        return strokes.drawing(shown)
 
     def parts(self, shown):
         return moving.parts(shown)
