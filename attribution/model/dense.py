@@ -3,7 +3,7 @@
 y_t ~ m_t + sum_j A_j f_jt, log m = level + daily harmonics + slow and fast wandering (methods, section 7). One curve f
 is learnt across airings, amplitudes are partially pooled by what airings share. What no model of one series can
 promise, that fake schedules are quiet, is learnt from the series itself: the whole schedule is shifted to where it did
-not run, and the spread of those totals widens every interval.
+not run, and as far as those totals go every interval goes.
 """
 
 from __future__ import annotations
@@ -76,7 +76,8 @@ class Dense:
     placebos
         (K,) z of the schedule's total at places where it did not run.
     inflation
-        At least 1: what the placebos say about the sd of the total.
+        At least 1: how many times as wide as the sd of the total would have it an interval of level 1 - alpha has to
+        be to hold the placebos' totals.
     horizon_s
         Seconds after the start over which a response is summed.
     """
@@ -175,10 +176,10 @@ def fit_dense(
     fitted = _fit(bins, onset[heard], relative_spend(airings.iloc[heard]), prior)
     weighing, names = _weigh(fitted, labels)
     placebo = shifted(Settled(*fitted[:5]), onset[heard], weighing, prior, shifts=shifts, progress=progress)
-    inflation = float(max(np.sqrt(np.mean(placebo.total**2)), 1.0)) if shifts else 1.0
+    span = ndtri(1 - settings.alpha / 2)
+    inflation = _inflation(placebo.total, settings.alpha) if shifts else 1.0
     total, sd = float(fitted.own.totals[0]), float(fitted.own.totals_covariance[0, 0] ** 0.5)
     draws = _draws(fitted, weighing, (total, sd * inflation), np.random.default_rng(seed))
-    span = ndtri(1 - settings.alpha / 2)
     frame, ad = _bins(fitted, draws, span)
     sums = weighing.sums(fitted.laid, np.arange(len(heard)))
     even = _spread_p(fitted, onset[heard])
@@ -193,6 +194,16 @@ def fit_dense(
         inflation=inflation,
         horizon_s=float(prior.edges[-1] - prior.edges[0]),
     )
+
+
+def _inflation(z: np.ndarray, alpha: float) -> float:
+    """Return the |z| that a share alpha of placebos passes over the one of a normal law, at least 1; z is (K,).
+
+    The real schedule is one more place among theirs: its error passes the ceil((1 - alpha)(K + 1))-th of them with a
+    chance of alpha at most, whatever their law (Vovk, Gammerman & Shafer 2005, Algorithmic Learning in a Random World).
+    """
+    rank = min(int(np.ceil((1 - alpha) * (len(z) + 1))), len(z))
+    return float(max(np.sort(np.abs(z))[rank - 1] / ndtri(1 - alpha / 2), 1.0))
 
 
 def _weigh(fitted: Fitted, labels: pd.DataFrame) -> tuple[Weighing, list[tuple[str, str]]]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 DAY_S = 86_400.0
 BURST = 4.0
 """Innovations beyond so many sd are pulled back."""
+MISFIT = 0.2
+"""Sd of a response in one bin about what the curve says of it, as a share of it: no two airings respond alike."""
 NEAR = 61
 """Bins of the running mean that the level starts from."""
 
@@ -111,9 +113,8 @@ def whitened(
     step = float(np.median(bins.width))
     gap = np.append(np.diff(mid), step) / step
     known = bins.known
-    variance = np.where(
-        known, wander.dispersion * np.maximum(1 + effect, 1) / (level * bins.exposure) + wander.white, np.inf
-    )
+    own = wander.dispersion * np.maximum(1 + effect, 1) / (level * bins.exposure) + (MISFIT * effect) ** 2
+    variance = np.where(known, own + wander.white, np.inf)
     gain = wandering.filtered(wander, gap, variance)
     beta, _ = wandering.generalised(gain, zeta - effect, fixed)
     rest = beta @ fixed + effect

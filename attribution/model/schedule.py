@@ -196,7 +196,11 @@ def shifted(
         each.append(again.own.estimate / again.own.sd)
     if progress:
         progress(shifts + 1, shifts + 1)
-    return Shifted(np.array(total), np.array(groups).reshape(shifts, -1), np.concatenate([np.empty(0), *each]))
+    return Shifted(
+        np.array(total),
+        np.array(groups).reshape(shifts, weighing.groups.shape[1]),
+        np.concatenate([np.empty(0), *each]),
+    )
 
 
 def reached(bins: Bins, onset: np.ndarray, prior: CurvePrior) -> np.ndarray:

@@ -12,6 +12,7 @@ import pytest
 import attribution as at
 from attribution.model import wander as wandering
 from attribution.model.curve import airing_columns, banded, bandwidth, curve_prior, meeting
+from attribution.model.dense import _inflation as beyond
 from attribution.model.dense import fit_dense
 from attribution.model.features import SCHEDULE
 from attribution.model.pooling import Features, Own, System, alone, benchmark, between, leaning, log_evidence
@@ -231,6 +232,24 @@ def test_no_effect_is_quiet():
     assert line["lower"] < 0 < line["upper"]
     claims = (found.airings["p"] <= 0.05) & (found.airings["own"] > 0)
     assert claims.mean() <= 0.08  # binomial .999 quantile of 2.5% in 120
+
+
+def test_the_whole_goes_as_far_as_its_placebos_do(strong, answered):
+    """Another of their law passes the line that they draw as often as it should, however heavy its tails."""
+    line = answered.groups.iloc[0]
+    least = np.abs(answered.placebos).max()  # of 19 placebos the largest decides
+    half = (line["upper"] - line["lower"]) / 2
+    sd = half / (1.95996 * answered.inflation)
+    assert half == pytest.approx(sd * max(least, 1.95996), rel=1e-4)
+    rng = np.random.default_rng(1)
+    passed = [abs(rng.standard_t(2)) > 1.95996 * beyond(rng.standard_t(2, 60), 0.05) for _ in range(2000)]
+    assert np.mean(passed) < 0.065  # 4.9% expected, sd .5%
+
+
+def test_without_placebo_schedules_nothing_is_widened_and_no_p_made_up(strong):
+    found = fitted(strong, shifts=0)
+    assert found.inflation == 1.0
+    assert found.groups["p"].isna().all()
 
 
 def test_missing_bins_are_left_out(strong, answered):
