@@ -77,7 +77,8 @@ def row_of(name: str, label: str, seed: int) -> list[dict]:
     for place, (a, (fit, j)) in enumerate(sorted(fast.items())):
         own = found.incremental.iloc[place]
         mean = float(fit.weight @ fit.window_mean[:, j])
-        spread = float(np.sqrt(fit.weight @ (fit.window_sd[:, j] ** 2 + fit.window_mean[:, j] ** 2) - mean**2))
+        each = fit.window_sd[:, j] / fit.wider[:, j]  # what the posterior says, not what is known of its errors
+        spread = float(np.sqrt(fit.weight @ (each**2 + fit.window_mean[:, j] ** 2) - mean**2))
         at = world.scenario.airings[a].at_s + world.scenario.clock_off_s
         rows.append(
             key | {

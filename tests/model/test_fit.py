@@ -10,7 +10,9 @@ import attribution as at
 from attribution.model import fit as fast
 from attribution.model.climb import TOLERANCE, climb
 from attribution.model.decompose import centre, draw
+from attribution.model.design import build
 from attribution.model.history import learn
+from attribution.trials import trial
 
 BRIEF = at.Settings(response_peak="10s", response_peak_logsd=0.2, window="60s")
 
@@ -53,6 +55,22 @@ def test_the_closed_form_of_the_anchor_kernel_is_the_mode_itself(design, fitted)
     found = next(c for c in fitted.components if c.mode == 0 and c.kernel == mode.kernel)
     amount = mode.state.effects[mode.layout.names["incremental"]]
     np.testing.assert_allclose(found.mean, amount, atol=0.1 * np.sqrt(found.cov[0, 0]))
+
+
+@pytest.mark.parametrize(("name", "surges"), [("shared_surge", True), ("clean", False)])
+def test_an_interval_is_widened_beside_a_surge_and_not_in_a_quiet_event(name, surges):
+    world = trial(name, 7)
+    built = build(
+        world.counts, world.airings, BRIEF, members=np.array([0]), others=np.empty(0, dtype=int), social=world.social,
+        audience=world.audience, context=world.context,
+    )  # fmt: skip
+    assert built is not None
+    found = fast.fit(built, BRIEF)
+    wider = float(found.weight @ found.wider[:, 0])
+    assert (1.08 < wider < np.sqrt(fast.BEYOND)) if surges else (1.0 <= wider < 1.04)
+    np.testing.assert_allclose(
+        found.window_sd, np.sqrt(found.cov[:, :, 0]) * built.window_mass[[c.kernel for c in found.components]]
+    )
 
 
 def test_draws_gather_around_the_centre(fitted, design):

@@ -150,7 +150,8 @@ def test_the_posterior_agrees_with_the_fast_fit_and_is_kept_by_netcdf(result, fi
     idata = result.sample_posterior(draws=300, chains=4, rng=1)
     drawn = idata["posterior"]["incremental"].to_numpy()[..., 0]
     mean = float(fit.weight @ fit.window_mean[:, 0])
-    sd = float(np.sqrt(fit.weight @ (fit.window_sd[:, 0] ** 2 + fit.window_mean[:, 0] ** 2) - mean**2))
+    each = fit.window_sd[:, 0] / fit.wider[:, 0]
+    sd = float(np.sqrt(fit.weight @ (each**2 + fit.window_mean[:, 0] ** 2) - mean**2))
     assert drawn.mean() == pytest.approx(mean, abs=0.35 * sd)
     assert drawn.std() == pytest.approx(sd, rel=0.25)
     assert idata["posterior"].attrs["optimal"] == 1
