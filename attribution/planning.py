@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from attribution.counts import Counts
 
-STOPPING = "watched every second; decided when the e-value reached 1/alpha on two looks in a row, or its square on one"
+STOPPING = "watched every second; decided when the e-value reached 1/alpha on two looks in a row, or 1.5/alpha on one"
 DATA_RULES = (
     "repeats are removed by their sequence numbers, and late events counted into their bin",
     "a missing count is unknown, never 0",

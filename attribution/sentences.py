@@ -6,6 +6,7 @@ import numpy as np
 
 from attribution.figures import Ends, between, evidence, figure
 from attribution.ladder import CLAIMS, ONE_REGION, Case, obstacle, standing
+from attribution.model.monitor import AT_ONCE
 
 INCOMPLETE = 0.98
 """Below this share of the window observed, the sentences say so."""
@@ -60,9 +61,9 @@ def needed(alpha: float) -> str:
     Examples
     --------
     >>> needed(0.05)
-    '20 on two consecutive looks or 400 on one'
+    '20 on two consecutive looks or 30 on one'
     """
-    return f"{1 / alpha:g} on two consecutive looks or {alpha**-2:g} on one"
+    return f"{1 / alpha:g} on two consecutive looks or {AT_ONCE / alpha:g} on one"
 
 
 def odds(log_e: float) -> str:

@@ -119,7 +119,7 @@ def test_milestones_stand_in_order_each_at_the_look_where_it_was_reached(made):
     told = {one.what: one.lag_s for one in exhibits.milestones(result, name)}
     assert list(told.values()) == sorted(told.values())
     assert told["the e-value first reached 20"] == 4.0
-    assert told["it had reached 20 on two consecutive looks or 400 on one: the test had passed"] == 10.0
+    assert told["it had reached 20 on two consecutive looks or 30 on one: the test had passed"] == 10.0
     assert told["from here on the interval over time left out zero"] == 8.0
     assert told["the word became “caused”"] == 8.0
     assert exhibits.known_when(result, name).startswith("After 10 s")

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attribution.ladder import decide, obstacle, standing
+from attribution.model.monitor import AT_ONCE
 from attribution.sentences import chance, duration, number, odds, percent, signed
 from attribution.verdict import CLAIMS, WORDS, Case, Verdict, annotated, judge, summarise, survivors
 
@@ -99,8 +100,8 @@ MOMENTS = {"placebos": 199, "placebos_needed": 79, "placebo_kind": "moments"}
         (ALONE._replace(decided_s=np.nan), "undecided"),
         (ALONE._replace(fed=False, surge_overlaps=True), "not separable"),
         (ALONE._replace(surge_overlaps=True), "association"),
-        (ALONE._replace(fed=False, lasting=0.15), "association"),
-        (ALONE._replace(fed=False, lasting=0.25), "not separable"),
+        (ALONE._replace(fed=False, lasting=0.05), "association"),
+        (ALONE._replace(fed=False, lasting=0.15), "not separable"),
         (ALONE._replace(fed=False, lasting=0.6, **MOMENTS, placebo_p=0.02), "association"),
         (ALONE._replace(**PLACEBOS, placebo_p=0.02), "suggestive"),
         (ALONE._replace(**PLACEBOS, placebo_p=0.02, explained="a step", explained_kind="step"), "suggestive"),
@@ -303,7 +304,7 @@ ENDS = ("", "lift_", "robust_", "watched_", "worst_")
 def written(case: Case) -> set[str]:
     """Every number that may stand in a sentence: the case's own in every way of writing, and the words' constants."""
     values = [v for v in case if isinstance(v, (int, float)) and not isinstance(v, bool) and np.isfinite(v)]
-    values += [1 / case.alpha, case.alpha**-2, 100 * (1 - case.alpha), 1.96 * case.floor]
+    values += [1 / case.alpha, AT_ONCE / case.alpha, 100 * (1 - case.alpha), 1.96 * case.floor]
     values += [case.placebos_needed - case.placebos]
     text = [case.airing, *case.controls, case.status, "rung 1 2 3 4 5, P(lift > 0), 1 expected, 1 to 1"]
     for value in values:

@@ -39,6 +39,9 @@ ASLEEP, AGAIN_EVERY, NEAR = 12.0, 3, 3.0
 """A null world 12 nats behind the best is fitted at every fifth look; the others at every third, and at every look
 where the evidence is within 3 nats of the line or above it."""
 
+AT_ONCE = 1.5
+"""One look decides where E is so many times 1/alpha; else two in a row."""
+
 LIFT_SCALE = 0.2
 """Sd of the half-normal of E*, in window baselines."""
 
@@ -108,23 +111,24 @@ class Evidence:
         return np.exp(-np.maximum.accumulate(np.maximum(self.log_e, 0.0)))
 
     def decided(self, alpha: float) -> float | None:
-        """Second after 1970 at which E had reached 1/alpha twice in a row, or its square once; None if it never did."""
+        """Second after 1970 at which E had reached 1/alpha twice in a row, or 1.5/alpha once; None if it never did."""
         at = decision(self.log_e, alpha)
         return None if at is None else float(self.time[at])
 
 
 def decision(log_e: np.ndarray, alpha: float) -> int | None:
-    """Return the position of the look that decides: E >= 1/alpha as at the look before, or E >= 1/alpha^2 by itself.
+    """Return the position of the look that decides: E >= 1/alpha as at the look before, or E >= 1.5/alpha by itself.
 
-    A climb that ended too early can lift one look by two or three nats: hence twice, unless it is far above the line.
+    E >= 1/alpha at any look would do in theory (Ville's inequality). A climb that ended too early can lift a look by
+    some tenths of a nat, so what passes by less has to pass again.
 
     Examples
     --------
-    >>> decision(np.log([1.0, 30.0, 10.0, 30.0, 30.0]), 0.05), decision(np.log([1.0, 500.0]), 0.05)
-    (4, 1)
+    >>> decision(np.log([1.0, 30.0, 10.0, 30.0, 30.0]), 0.05), decision(np.log([1.0, 35.0]), 0.05)
+    (1, 1)
     """
     above = log_e >= -np.log(alpha)
-    enough = log_e >= -2 * np.log(alpha)
+    enough = log_e >= np.log(AT_ONCE / alpha)
     enough[1:] |= above[1:] & above[:-1]
     return int(enough.argmax()) if enough.any() else None
 

@@ -37,15 +37,15 @@ def path(log_e: np.ndarray) -> monitor.Evidence:
     )  # fmt: skip
 
 
-def test_a_decision_needs_two_looks_in_a_row_or_one_far_above_and_stops_the_path():
-    values = np.log([1.0, 30.0, 2.0, 25.0, 40.0, 3.0])
+def test_a_decision_needs_two_looks_in_a_row_or_one_half_as_high_again_and_stops_the_path():
+    values = np.log([1.0, 29.0, 2.0, 25.0, 29.5, 3.0])
     found = path(values)
     assert found.decided(0.05) == 4.0
-    assert np.exp(found.log_e[found.last(0.05)]) == pytest.approx(40.0)
+    assert np.exp(found.log_e[found.last(0.05)]) == pytest.approx(29.5)
     assert path(values[:3]).decided(0.05) is None
     assert path(values[:0]).last(0.05) == -1
-    assert path(np.log([1.0, 399.0, 2.0])).decided(0.05) is None
-    once = path(np.log([1.0, 401.0, 2.0]))
+    assert path(np.log([1.0, 29.9, 2.0])).decided(0.05) is None
+    once = path(np.log([1.0, 30.1, 2.0]))
     assert once.decided(0.05) == 1.0
     assert once.last(0.05) == 1
     assert (np.diff(found.anytime_p) <= 0).all()
