@@ -29,7 +29,10 @@ ONE_REGION = float(np.log(20.0))
 """Log evidence of the one-region worlds over the others at which one region alone is named (methods, section 4)."""
 
 AGAINST = 0.2
-"""A placebo p above this, with enough placebos, speaks against an effect; so does a likelier lasting change."""
+"""A placebo p above this, with enough placebos, speaks against an effect."""
+
+LASTING = 0.1
+"""A change that outlasts the response, likelier than this to have begun with it, stands in the way of any claim."""
 
 COMPARED = frozenset({"break", "step"})
 """Explanations that a comparison with breaks of the same kind has already taken into account."""
@@ -110,7 +113,7 @@ class Case(NamedTuple):
 
     @property
     def passed(self) -> bool:
-        """Whether E* reached 1/alpha on two consecutive looks, or its square on one."""
+        """Whether E* reached 1/alpha on two consecutive looks, or 1.5/alpha on one."""
         return bool(np.isfinite(self.decided_s))
 
     @property
@@ -153,7 +156,7 @@ class Case(NamedTuple):
     @property
     def outlasts(self) -> bool:
         """Whether a surge or a break may well have begun with the airing, and no placebos say how often one does."""
-        return self.lasting > AGAINST and not self.compared
+        return self.lasting > LASTING and not self.compared
 
     @property
     def trusted(self) -> bool:
