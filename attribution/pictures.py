@@ -10,6 +10,7 @@ import pandas as pd
 
 from attribution import charts, plotted
 from attribution.figures import figure
+from attribution.sentences import needed
 from attribution.theme import FONTS, coloured, palette
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def _evidence(result: Analysis) -> Picture | None:
     return Picture(
         name="evidence",
         title="Evidence at every look",
-        said=f"The e-value since the airing began; {1 / result.alpha:g} on two consecutive looks is the line.",
+        said=f"The e-value since the airing began; it decides at {needed(result.alpha)}.",
         drawing=_draw(charts.evidence_spec("drawn"), frames, HALF, 200),
         wide=False,
         heads=("after the start", "e-value"),

@@ -352,11 +352,11 @@ def test_an_interval_over_time_is_right_when_it_is_right_at_every_look():
 
 def test_somebody_who_watches_sees_each_look_and_decides_at_the_second():
     world = trial("clean", 1)
-    log_e = [0, 4, 0, 4, 4, 0]
+    log_e = [0, 3.2, 0, 3.2, 3.2, 0]  # E = 25: above 20 and below 30
     slow = watched(world, told(world, np.arange(2, 14, 2.0), log_e=log_e), 0, AT, 60.0)
-    assert (slow["decided_s"], slow["caused_watched"], slow["looks"], slow["log_e"]) == (10.0, 1.0, 6, 4.0)
+    assert (slow["decided_s"], slow["caused_watched"], slow["looks"], slow["log_e"]) == (10.0, 1.0, 6, 3.2)
     assert np.isnan(slow["watched"])
-    each_second = watched(world, told(world, np.arange(1, 13.0), log_e=[4, 4, *[0] * 10]), 0, AT, 60.0)
+    each_second = watched(world, told(world, np.arange(1, 13.0), log_e=[3.2, 3.2, *[0] * 10]), 0, AT, 60.0)
     assert (each_second["looks"], each_second["caused_watched"]) == (6, 0.0)
     words = ["undecided", "suggestive", "undecided"]
     said = watched(world, told(world, [2.0, 4.0, 6.0], word=words), 0, AT, 60.0)

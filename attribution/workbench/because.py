@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from attribution.figures import estimate, figure, interval, lag
 from attribution.health import worst
 from attribution.moves import shown
+from attribution.sentences import needed
 from attribution.stream.lags import GOOD_MS, OPTIMAL_MS
 from attribution.workbench.panels import DASH, level
 
@@ -181,7 +182,7 @@ def _evidence(look: Look) -> dict[str, Why]:
             "e-value = how many times likelier the counts are with the ad than under the best world without it. It "
             "may be "
             f"watched: reaching {line} (1/alpha) by chance has a probability of at most {look.settings.alpha:g}, "
-            "however often one looks. It is read where it had reached that on two consecutive looks, else at the last. "
+            f"however often one looks. It is read where it decided ({needed(look.settings.alpha)}), else at the last. "
             "Always-valid p = 1 / the largest e-value so far.",
             (
                 ("e-value", said("e_value", "evidence")),
