@@ -202,8 +202,9 @@ Markdown(
 # %% [markdown]
 # ## Fast against full
 #
-# If the fast fit is honest, it says what the posterior says. The grey histogram are the draws; the line is the fast
-# fit's interval.
+# If the fast fit is honest, it says what the posterior says, and beside a surge a little less: there its intervals are
+# wider than the posterior's on purpose, because those held too few truths. The grey histogram are the draws; the line
+# is the fast fit's interval.
 
 # %%
 draws = np.asarray(idata.posterior["incremental"]).reshape(-1)
