@@ -92,6 +92,11 @@ def test_errors_are_of_the_truth_where_it_is_large_and_of_the_counterfactual_els
     assert mixed["incremental_error"].tolist() == pytest.approx([0.05, 0.05])
 
 
+def test_the_oracles_own_interval_is_counted_on_the_same_events():
+    told = many(4, truth=400.0, informed=[400.0, 429.0, 430.0, np.nan], informed_sd=15.0)  # 1.96 sd are 29.4
+    assert summary.figures(summary.scored(told))["informed_coverage"] == pytest.approx(2 / 3)
+
+
 def test_most_never_decide_is_no_median():
     scored = summary.scored(many(3, decided_s=[10.0, np.nan, np.nan]))
     assert np.isnan(summary.figures(scored)["decided_s"])

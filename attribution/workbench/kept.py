@@ -104,6 +104,7 @@ def blind_html(blind: pd.DataFrame, goal: str) -> str:
         "Error (RMSE)",
         "Of the oracle's",
         "Covered (95%)",
+        "By the oracle's",
         "“Caused”",
         "Claimed",
     )
@@ -111,7 +112,7 @@ def blind_html(blind: pd.DataFrame, goal: str) -> str:
         (
             named(row["range"] or "all of them", f"{row['n']} events"),
             *(percent(row["bias"], "+"), percent(row["rmse"]), number(row["informed_ratio"], ".2f", "×")),
-            *(percent(row["coverage"]), percent(row["caused"]), percent(row["claimed"])),
+            *(percent(row[name]) for name in ("coverage", "informed_coverage", "caused", "claimed")),
         )
         for row in whole.to_dict("records")
     ]

@@ -39,6 +39,8 @@ def scored(rows: pd.DataFrame) -> pd.DataFrame:
         rows[f"{name}_error"] = (rows[name] - rows["truth"]) / unit
     real = rows["truth"] > 0
     rows["covered"] = inside(rows["truth"], rows["lower"], rows["upper"])
+    reach = ndtri(1 - ALPHA / 2) * rows["informed_sd"]
+    rows["informed_covered"] = inside(rows["truth"], rows["informed"] - reach, rows["informed"] + reach)
     rows["robust_covered"] = inside(rows["truth"], rows["robust_lower"], rows["robust_upper"])
     rows["peak_covered"] = inside(rows["true_peak"], rows["peak_lower"], rows["peak_upper"]).where(real)
     rows["iroas_covered"] = inside(rows["iroas_true"], rows["iroas_lower"], rows["iroas_upper"]).where(real)
@@ -97,6 +99,7 @@ def figures(part: pd.DataFrame) -> dict[str, float]:
         "oracle_rmse": rms(part["oracle_error"]),
         "rmse_ratio": ratio(error, rms(part["oracle_error"])),
         "informed_ratio": ratio(error, rms(part["informed_error"])),
+        "informed_coverage": part["informed_covered"].mean(),
         "uniform_coverage": part["uniform"].mean(),
         "uniform_width": part["uniform_width"].median(),
         "peak_coverage": part["peak_covered"].mean(),
@@ -163,6 +166,7 @@ BLIND = (
     "bias",
     "rmse",
     "informed_ratio",
+    "informed_coverage",
     "caused",
     "claimed",
     "claimed_watched",
