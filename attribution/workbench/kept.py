@@ -104,7 +104,7 @@ def blind_html(blind: pd.DataFrame, goal: str) -> str:
         "Error (RMSE)",
         "Of the oracle's",
         "Covered (95%)",
-        "By the oracle's",
+        "Oracle covered",
         "“Caused”",
         "Claimed",
     )
