@@ -31,7 +31,7 @@ lift | number | share | incremental / counterfactual over the window
 lift_lower | number | share | lower end of the interval
 lift_upper | number | share | upper end of the interval
 probability_positive | number | probability | P(incremental > 0), given the model
-e_value | number | ratio | evidence that may be watched; 1/alpha on two consecutive looks, or 1.5/alpha on one, decides
+e_value | number | ratio | evidence that may be watched; 1/alpha is the line
 anytime_p | number | probability | the p-value that holds however often one looks
 placebo_p | number | probability | share of moments without the ad that moved as much
 placebos | number | moments | how many of them were compared

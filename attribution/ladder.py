@@ -32,7 +32,7 @@ AGAINST = 0.2
 """A placebo p above this, with enough placebos, speaks against an effect."""
 
 LASTING = 0.1
-"""A change that outlasts the response, likelier than this to have begun with it, stands in the way of any claim."""
+"""A change that outlasts the response, likelier than this to have begun with it, cannot be told from an effect."""
 
 COMPARED = frozenset({"break", "step"})
 """Explanations that a comparison with breaks of the same kind has already taken into account."""
@@ -113,7 +113,7 @@ class Case(NamedTuple):
 
     @property
     def passed(self) -> bool:
-        """Whether E* reached 1/alpha on two consecutive looks, or 1.5/alpha on one."""
+        """Whether E* decided: :func:`attribution.model.monitor.decision`."""
         return bool(np.isfinite(self.decided_s))
 
     @property

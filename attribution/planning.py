@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from scipy.special import ndtri
 
+from attribution.model.monitor import AT_ONCE
 from attribution.settings import Settings
 
 if TYPE_CHECKING:
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 
     from attribution.counts import Counts
 
-STOPPING = "watched every second; decided when the e-value reached 1/alpha on two looks in a row, or 1.5/alpha on one"
+STOPPING = (
+    f"watched every second; decided when the e-value reached 1/alpha on two looks in a row, or {AT_ONCE:g}/alpha on one"
+)
 DATA_RULES = (
     "repeats are removed by their sequence numbers, and late events counted into their bin",
     "a missing count is unknown, never 0",

@@ -266,15 +266,14 @@ def _wider(design: Design, noise: Noise, leader: Mode, kernel: np.ndarray, cov: 
     """Return (C, J) what the sds of ``cov`` (C, J, J) are multiplied by; ``kernel`` (C,) is each component's."""
     now = predict(design, leader.layout, leader.state)
     counted = noise.dispersion * np.maximum(now.base + now.ad, 1e-9)
-    known = np.einsum("mjt,jt->mj", design.mass**2, design.share**2 @ ((design.exposure / design.width) ** 2 / counted))
+    told = design.share**2 @ ((design.exposure / design.width) ** 2 / counted)
+    known = np.einsum("mjt,mjt,jt->mj", design.mass, design.mass, told)[kernel]
     inside = np.array([design.inside(j) for j in range(len(design.onset))])
-    moved, whole = (
-        np.einsum("jr,rt,jt->j", design.share > 0, part, inside)
-        for part in (now.base * np.abs(1 - 1 / now.growth), now.base)
-    )
+    moved = now.base * np.abs(1 - 1 / now.growth)
+    moved, whole = (np.einsum("jr,rt,jt->j", design.share > 0, rows, inside) for rows in (moved, now.base))
     beside = np.minimum(moved / np.maximum(SURGED * whole, 1e-9), 1.0)
-    part = np.clip(1.0 / np.maximum(known[kernel] * np.diagonal(cov, axis1=1, axis2=2), 1e-300), 0.0, 1.0)
-    return np.sqrt(1.0 + (BEYOND - 1.0) * beside * (1.0 - part))
+    noise_alone = np.minimum(1.0 / np.maximum(known * np.diagonal(cov, axis1=1, axis2=2), 1e-300), 1.0)
+    return np.sqrt(1.0 + (BEYOND - 1.0) * beside * (1.0 - noise_alone))
 
 
 def middle(strata: tuple[tuple[float, Noise], ...]) -> Noise:

@@ -111,7 +111,7 @@ class Evidence:
         return np.exp(-np.maximum.accumulate(np.maximum(self.log_e, 0.0)))
 
     def decided(self, alpha: float) -> float | None:
-        """Second after 1970 at which E had reached 1/alpha twice in a row, or 1.5/alpha once; None if it never did."""
+        """Second after 1970 of the look that decided; None where none did."""
         at = decision(self.log_e, alpha)
         return None if at is None else float(self.time[at])
 
@@ -124,8 +124,8 @@ def decision(log_e: np.ndarray, alpha: float) -> int | None:
 
     Examples
     --------
-    >>> decision(np.log([1.0, 30.0, 10.0, 30.0, 30.0]), 0.05), decision(np.log([1.0, 35.0]), 0.05)
-    (1, 1)
+    >>> decision(np.log([1.0, 25.0, 10.0, 25.0, 25.0]), 0.05), decision(np.log([1.0, 35.0]), 0.05)
+    (4, 1)
     """
     above = log_e >= -np.log(alpha)
     enough = log_e >= np.log(AT_ONCE / alpha)

@@ -236,11 +236,10 @@ def test_no_effect_is_quiet():
 
 def test_the_whole_goes_as_far_as_its_placebos_do(strong, answered):
     """Another of their law passes the line that they draw as often as it should, however heavy its tails."""
-    line = answered.groups.iloc[0]
-    least = np.abs(answered.placebos).max()  # of 19 placebos the largest decides
-    half = (line["upper"] - line["lower"]) / 2
-    sd = half / (1.95996 * answered.inflation)
-    assert half == pytest.approx(sd * max(least, 1.95996), rel=1e-4)
+    whole, plain = (found.groups.iloc[0] for found in (answered, fitted(strong, shifts=0)))
+    beyond_normal = max(np.abs(answered.placebos).max() / 1.95996, 1.0)  # of 19 placebos the largest decides
+    assert whole["upper"] - whole["lower"] == pytest.approx(beyond_normal * (plain["upper"] - plain["lower"]), rel=1e-4)
+    assert whole["incremental"] == pytest.approx(plain["incremental"])
     rng = np.random.default_rng(1)
     passed = [abs(rng.standard_t(2)) > 1.95996 * beyond(rng.standard_t(2, 60), 0.05) for _ in range(2000)]
     assert np.mean(passed) < 0.065  # 4.9% expected, sd .5%
